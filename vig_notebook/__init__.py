@@ -1,0 +1,1 @@
+"""Stream AI text into notebook cells."""
