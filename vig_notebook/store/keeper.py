@@ -1,0 +1,170 @@
+"""The open log, on the thread of the log: saves recorders, answers questions, outlives what goes wrong.
+
+What cannot be written now (locked, disk full, read-only) stays with its recorder and is tried again. What is
+damaged, or was deleted under us, is replaced by a new file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from vig_notebook.errors import ConfigError
+from vig_notebook.store.interrupted import mark_interrupted
+from vig_notebook.store.opening import is_damage, is_locked, open_log, set_aside
+from vig_notebook.store.processes import this_process
+from vig_notebook.store.schema import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from vig_notebook.store.opening import Opened
+    from vig_notebook.store.recorder import Recorder
+
+__all__ = ["MAX_KEPT", "Keeper"]
+
+MAX_KEPT: Final = 1000
+"""Ended runs that are kept for a log which cannot be written; with a few kB each they are no burden."""
+
+_UNSAYABLE: Final = (TypeError, ValueError, OverflowError)
+"""What a value raises that neither JSON nor SQLite can say."""
+
+T = TypeVar("T")
+
+
+class Keeper:
+    """Owner of the connection. Everything here is called on one thread.
+
+    Attributes:
+        warning: What a person should know about the log, or None.
+        failed: Whether the last try to save failed.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.warning: str | None = None
+        self.failed = False
+        self._path = path
+        self._process = this_process()
+        self._log: Opened | None = None
+        self._recorders: dict[Recorder, None] = {}  # those whose end is not saved, oldest first
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run goes on whose text is to be saved each second."""
+        return bool(self._recorders)
+
+    def add(self, recorders: Iterable[Recorder]) -> None:
+        """Take recorders that have something to save."""
+        self._recorders.update(dict.fromkeys(recorders))
+
+    def save(self) -> None:
+        """Save all that waits in one transaction; what fails waits on."""
+        waiting = [recorder for recorder in self._recorders if recorder.waiting]
+        try:
+            self._save(waiting)
+        except sqlite3.OperationalError as error:
+            self._fail(error)
+        except (sqlite3.Error, OSError, *_UNSAYABLE) as error:
+            if isinstance(error, sqlite3.Error) and is_damage(error):
+                self._set_aside()
+            self._save_one_by_one(waiting)
+
+    def answer(self, function: Callable[[sqlite3.Connection], T], future: Future[T]) -> None:
+        """Run a function over the log and leave its value, or a `ConfigError`, in the future."""
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            log = self._opened()
+            if log.refusal is not None:
+                raise log.refusal  # noqa: TRY301  one way out for every refusal
+            future.set_result(function(log.connection))
+        except sqlite3.Error as error:
+            future.set_exception(self._unreadable(error))
+        except (OSError, ValueError, ConfigError) as error:
+            future.set_exception(error)
+
+    def forget(self, run_ids: Iterable[str] | None) -> None:
+        """Save no more of these runs that still go on; None is all of them."""
+        gone = None if run_ids is None else set(run_ids)
+        for recorder in self._recorders:
+            recorder.forgotten = recorder.forgotten or gone is None or recorder.run_id in gone
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._log is not None:
+            self._log.connection.close()
+            self._log = None
+
+    def _save(self, waiting: list[Recorder]) -> None:
+        if not waiting:
+            return
+        log = self._opened()
+        if log.refusal is None:
+            with transaction(log.connection):
+                for recorder in waiting:
+                    recorder.save(log.connection, self._process)
+        for recorder in waiting:
+            self._done(recorder)
+        if self.failed:
+            self.failed, self.warning = False, log.warning
+
+    def _done(self, recorder: Recorder) -> None:
+        recorder.saved()
+        if recorder.ended:
+            del self._recorders[recorder]
+
+    def _save_one_by_one(self, waiting: list[Recorder]) -> None:
+        """Leave out the run that cannot be said in SQLite, so that it holds up no other."""
+        for recorder in waiting:
+            try:
+                self._save([recorder])
+            except sqlite3.OperationalError as error:
+                self._fail(error)
+                return
+            except (sqlite3.Error, OSError, *_UNSAYABLE) as error:
+                self.warning = f"Run {recorder.run_id[:8]} is not saved: {error}"
+                recorder.forgotten = True
+
+    def _opened(self) -> Opened:
+        """Give the open log; open it first, or again when its file is no longer there."""
+        if self._log is not None and self._log.is_gone:
+            self._start_again(f"The run log {self._path} was deleted or replaced: a new one was begun")
+        if self._log is None:
+            self._log = open_log(self._path)
+            self.warning = self._log.warning or self.warning
+            with contextlib.suppress(sqlite3.OperationalError):  # locked: the next start will do it
+                mark_interrupted(self._log.connection)
+        return self._log
+
+    def _fail(self, error: sqlite3.Error) -> None:
+        self.failed = True
+        reason = "another program has it locked" if is_locked(error) else str(error)
+        kept = "runs are kept and saved when it can be written again"
+        ended = [recorder for recorder in self._recorders if recorder.ended]
+        for recorder in ended[: max(len(ended) - MAX_KEPT, 0)]:
+            del self._recorders[recorder]
+            kept = f"only the last {MAX_KEPT} runs are kept until it can be written again"
+        self.warning = f"The run log {self._path} cannot be written ({reason}): {kept}"
+
+    def _unreadable(self, error: sqlite3.Error) -> ConfigError:
+        if is_damage(error):
+            self._set_aside()
+            return ConfigError("The run log cannot be read", seen=str(error), advice=self.warning or "")
+        return ConfigError("The run log cannot be read", seen=f"{self._path}: {error}", advice="Try again later.")
+
+    def _set_aside(self) -> None:
+        self.close()
+        if self._path is not None:
+            try:
+                self._start_again(set_aside(self._path))
+            except OSError as error:
+                self._start_again(f"The run log {self._path} is damaged and cannot be renamed ({error})")
+
+    def _start_again(self, warning: str) -> None:
+        self.close()
+        self.warning = warning
+        for recorder in self._recorders:
+            recorder.lost()

@@ -1,0 +1,176 @@
+"""The sink that logs one run: the streaming thread leaves the text here, the log's own thread takes it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from vig_notebook.store.rows import clean, end_columns, now, request_columns, secrets_of, start_columns
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from vig_notebook.run import Run
+    from vig_notebook.store.identity import Repeats
+    from vig_notebook.store.processes import Process
+    from vig_notebook.store.rows import Columns
+    from vig_notebook.wire.chat import Delta
+
+__all__ = ["FLUSH_BYTES", "Recorder"]
+
+FLUSH_BYTES: Final = 4096
+"""Text that waits for the next second is at most this much: what a `kill -9` may cost."""
+
+_LONGEST_WORD: Final = 256
+"""A word that is not whole waits for its end, so that no key is cut in two and missed; longer is no word."""
+
+
+class Recorder:
+    """Logs one run: its row before the request is sent, its text as it comes, its end.
+
+    `start`, `write` and `finish` only leave things here and never wait. The log's thread calls `save` inside
+    a transaction, and `saved` when that was committed; until then everything is kept for the next try.
+    """
+
+    def __init__(
+        self, wake: Callable[[Recorder], None], repeats: Repeats, *, log_prompts: bool = True
+    ) -> None:
+        self._wake = wake
+        self._repeats = repeats
+        self._log_prompts = log_prompts
+        self._run: Run | None = None
+        self._deltas: deque[Delta] = deque()
+        self._waiting_bytes = 0
+        self._finished = False
+        self._held = ("", "")  # text and reasoning that no committed part has
+        self._next_held = ("", "")
+        self._saved_request: object = None
+        self._next_request: object = None
+        self.queued = False
+        self.ended = False
+        self.forgotten = False
+
+    # The streaming thread.
+
+    def start(self, run: Run) -> None:
+        """Take note of a run before its request is sent."""
+        self._run = run
+        self._wake(self)
+
+    def write(self, delta: Delta) -> None:
+        """Take the next piece."""
+        self._deltas.append(delta)
+        self._waiting_bytes += _size(delta.content) + _size(delta.reasoning)
+        if self._waiting_bytes >= FLUSH_BYTES:
+            self._waiting_bytes = 0
+            self._wake(self)
+
+    def finish(self, run: Run) -> None:
+        """Take note of the end. A run that was stopped before its first step begins here, too."""
+        self._run = run
+        self._finished = True
+        self._wake(self)
+
+    # The thread of the log.
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self._run.id if self._run is not None else ""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to save."""
+        return self._saved_request is None or bool(self._deltas) or self._finished
+
+    def save(self, connection: sqlite3.Connection, process: Process) -> None:
+        """Write what is not yet in the log. Changes nothing here that a second try would need."""
+        run, self.ended = self._run, self._finished
+        if run is None or self.forgotten:
+            return
+        self._next_request = (run.request, run.endpoint)
+        if self._saved_request is None:
+            _insert(connection, self._first_row(run, process))
+            if self.ended:
+                return
+        elif self._saved_request != self._next_request:
+            _update(connection, run.id, request_columns(run, log_prompts=self._log_prompts))
+        if self.ended:
+            self._save_end(connection, run)
+        else:
+            self._save_part(connection, run)
+
+    def saved(self) -> None:
+        """Take note that what `save` wrote was committed."""
+        self._held, self._saved_request = self._next_held, self._next_request
+
+    def lost(self) -> None:
+        """Begin again in another file: the one with the row is no longer there."""
+        self._saved_request = None
+        if self._run is not None:
+            self._deltas.clear()
+            self._held = (self._run.text_so_far, self._run.reasoning_so_far)
+
+    def _first_row(self, run: Run, process: Process) -> Columns:
+        row = {**start_columns(run, process), **request_columns(run, log_prompts=self._log_prompts)}
+        return {**row, **self._end(run)} if self.ended else row
+
+    def _end(self, run: Run) -> Columns:
+        return end_columns(run, self._repeats.identity(run))
+
+    def _save_end(self, connection: sqlite3.Connection, run: Run) -> None:
+        _update(connection, run.id, self._end(run))
+        connection.execute(
+            "DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run.id,)
+        )
+
+    def _save_part(self, connection: sqlite3.Connection, run: Run) -> None:
+        text, reasoning = self._take_deltas()
+        whole, part = _whole_words(text), _whole_words(reasoning)
+        self._next_held = (text[len(whole) :], reasoning[len(part) :])
+        if whole or part:
+            secrets = secrets_of(run)
+            connection.execute(
+                "INSERT INTO text_parts (run, written_at, text, reasoning)"
+                " SELECT number, ?, ?, ? FROM runs WHERE id = ?",
+                (now(), clean(whole, secrets), clean(part, secrets), run.id),
+            )
+            connection.execute(
+                "UPDATE runs SET state = 'streaming' WHERE id = ? AND state <> 'streaming'", (run.id,)
+            )
+
+    def _take_deltas(self) -> tuple[str, str]:
+        """Move what has come into `_held`, where it stays until it was committed."""
+        deltas = [self._deltas.popleft() for _ in range(len(self._deltas))]
+        text, reasoning = self._held
+        text += "".join(delta.content for delta in deltas if delta.content)
+        reasoning += "".join(delta.reasoning for delta in deltas if delta.reasoning)
+        self._held = (text, reasoning)
+        return self._held
+
+
+def _size(text: str | None) -> int:
+    if not text:
+        return 0
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def _whole_words(text: str) -> str:
+    """Leave out a last word that may go on. A key has no blank, and nothing beyond ASCII."""
+    for index in range(len(text) - 1, max(len(text) - _LONGEST_WORD, 0) - 1, -1):
+        if not "!" <= text[index] <= "~":
+            return text[: index + 1]
+    return text if len(text) > _LONGEST_WORD else ""
+
+
+def _insert(connection: sqlite3.Connection, row: Columns) -> None:
+    names = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    # Names of columns, written in this package; the values are bound.
+    connection.execute(f"INSERT OR IGNORE INTO runs ({names}) VALUES ({values})", row)  # noqa: S608
+
+
+def _update(connection: sqlite3.Connection, run_id: str, columns: Columns) -> None:
+    settings = ", ".join(f"{name} = :{name}" for name in columns)
+    connection.execute(f"UPDATE runs SET {settings} WHERE id = :run_id", {**columns, "run_id": run_id})  # noqa: S608

@@ -1,0 +1,165 @@
+"""What a run becomes in the log: the columns of its row. No key gets in: every text is masked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from vig_notebook.settings import mask
+from vig_notebook.store.identity import question_of, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vig_notebook.run import Run
+    from vig_notebook.settings import Secret
+    from vig_notebook.store.identity import Identity
+    from vig_notebook.store.processes import Process
+    from vig_notebook.wire.accumulate import Completion
+
+__all__ = [
+    "REPLAYED",
+    "Columns",
+    "clean",
+    "end_columns",
+    "now",
+    "request_columns",
+    "secrets_of",
+    "spelled",
+    "start_columns",
+]
+
+Columns: TypeAlias = dict[str, str | float | None]
+
+REPLAYED: Final = "replayed"
+"""Label of a run that was answered from the log; its value is the id of the run that answered."""
+
+
+def now() -> str:
+    """This moment in UTC, in the one spelling that sorts as text."""
+    return spelled(datetime.now(UTC))
+
+
+def spelled(moment: datetime) -> str:
+    """Spell a moment as the log does; one without a zone is local time."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def clean(text: str, secrets: tuple[Secret, ...]) -> str:
+    """Take keys out, and lone surrogates, which SQLite cannot hold."""
+    text = mask(text, *secrets)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def secrets_of(run: Run) -> tuple[Secret, ...]:
+    """The keys that this run knows."""
+    return (run.endpoint.api_key,) if run.endpoint.api_key else ()
+
+
+def start_columns(run: Run, process: Process) -> Columns:
+    """Columns that are known when the run is created, and stay as they are."""
+    secrets = secrets_of(run)
+    labels = {name: clean(value, secrets) for name, value in run.labels.items()}
+    return {
+        "id": run.id,
+        "created_at": spelled(run.created_at),
+        "state": run.state.lower(),
+        "chat": run.chat,
+        "labels": _spell(labels),
+        "notebook": labels.get("notebook"),
+        "cell": labels.get("cell"),
+        "host": process.host,
+        "pid": process.pid,
+        "process_start": process.started,
+    }
+
+
+def request_columns(run: Run, *, log_prompts: bool) -> Columns:
+    """Columns of the request and the server; in a chat they change until the turn before has ended."""
+    question = question_of(run.request, run.endpoint)
+    secrets = secrets_of(run)
+    messages = _clean_json(question.messages, secrets)
+    params = dict(question.params) if question.seed is None else {**question.params, "seed": question.seed}
+    return {
+        "base_url": run.endpoint.base_url,
+        "server": run.endpoint.name,
+        "model": question.model,
+        "prompt": _last_words(messages) if log_prompts else None,
+        "messages": _spell(messages) if log_prompts else None,
+        "parameters": _spell(_clean_json(params, secrets)),
+    }
+
+
+def end_columns(run: Run, identity: Identity) -> Columns:
+    """Columns that are known when the run has ended."""
+    secrets = secrets_of(run)
+    replayed = REPLAYED in run.labels
+    return {
+        "state": run.state.lower(),
+        "ended_at": now(),
+        "labels": _spell(_clean_json(run.labels, secrets)),
+        # An answer from the log is not a new one to answer from.
+        "key": None if replayed else identity.key,
+        "any_server_key": None if replayed else identity.any_server_key,
+        "error_kind": run.error.kind if run.error else None,
+        "error": clean(str(run.error), secrets) if run.error else None,
+        **_completion_columns(run.completion, secrets),
+    }
+
+
+def _completion_columns(completion: Completion, secrets: tuple[Secret, ...]) -> Columns:
+    usage = completion.usage
+    return {
+        "text": clean(completion.text, secrets),
+        "reasoning": clean(completion.reasoning, secrets),
+        "refusal": clean(completion.refusal, secrets) if completion.refusal else None,
+        "finish_reason": completion.finish_reason,
+        "tool_calls": _spell(_clean_json(completion.tool_calls, secrets)) if completion.tool_calls else None,
+        "choices": _spell(_clean_json(completion.choices, secrets)) if len(completion.choices) > 1 else None,
+        "delta_count": completion.delta_count,
+        "usage": _spell(usage.to_dict()) if usage else None,
+        "tokens_in": usage.prompt_tokens if usage else None,
+        "tokens_out": usage.completion_tokens if usage else None,
+        "answer_id": completion.id,
+        "answer_model": completion.model,
+        "request_id": completion.request_id,
+        **asdict(completion.timings),
+    }
+
+
+def _spell(value: object) -> str:
+    return to_json(value).decode()
+
+
+def _clean_json(value: object, secrets: tuple[Secret, ...]) -> object:
+    """Clean every text in a value; before it is encoded, because an escaped quote would hide a key."""
+    return _clean_plain(msgspec.json.decode(to_json(value)), secrets)
+
+
+def _clean_plain(value: object, secrets: tuple[Secret, ...]) -> object:
+    if isinstance(value, str):
+        return clean(value, secrets)
+    if isinstance(value, list):
+        return [_clean_plain(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {name: _clean_plain(item, secrets) for name, item in value.items()}
+    return value
+
+
+def _last_words(messages: object) -> str | None:
+    """The text of the last message of the user: what a person remembers of a run."""
+    said = [message for message in _list(messages) if message.get("role") == "user"]
+    if not said:
+        return None
+    content = said[-1].get("content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(part["text"]) for part in _list(content) if "text" in part)
+
+
+def _list(value: object) -> list[dict[str, object]]:
+    items = value if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
