@@ -208,12 +208,12 @@ def create(environment: Path) -> None:
     options = () if has_ensurepip else ("--without-pip",)
     must(sys.executable, "-m", "venv", "--clear", *options, environment)
     if not has_ensurepip:
-        must(sys.executable, "-m", "pip", "--quiet", "--python", python_of(environment), "install", "pip")
+        must(sys.executable, "-m", "pip", "-qq", "--python", python_of(environment), "install", "pip")
 
 
 def pip(python: Path, *arguments: str) -> None:
     """Run the pip of an environment; it speaks only of what went wrong."""
-    must(python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments)
+    must(python, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments)
 
 
 def python_of(environment: Path) -> Path:
@@ -347,9 +347,7 @@ def wait_until_up(server: subprocess.Popen[bytes], *, port: int, token: str) -> 
     Raises:
         UserError: It ended, or does not answer in time.
     """
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/api/status", headers={"Authorization": f"token {token}"}
-    )
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/status", headers={"Authorization": f"token {token}"})
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -385,9 +383,7 @@ def port_or_free(port: int) -> int:
 
 def has_desktop() -> bool:
     """Whether there is a screen to open a browser on."""
-    return sys.platform in ("darwin", "win32") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 # Programs.
