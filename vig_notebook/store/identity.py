@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from vig_notebook.wire.text import well_formed_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -92,10 +94,11 @@ def identity_of(request: ChatRequest, endpoint: Endpoint, *, repeat: int = 0) ->
 def question_of(request: ChatRequest, endpoint: Endpoint) -> _Question:
     """Take apart what would be sent to `endpoint`."""
     body = request.to_body()
+    params = {name: well_formed_json(body[name]) for name in body if name not in _HOW_IT_IS_SENT}
     return _Question(
         model=body.get("model") or endpoint.default_model,
-        messages=body["messages"],
-        params={name: value for name, value in body.items() if name not in _HOW_IT_IS_SENT},
+        messages=[well_formed_json(message) for message in body["messages"]],
+        params=params,
         seed=body.get("seed"),
     )
 

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from vig_notebook.errors import ConfigError
+from vig_notebook.errors import ConfigError, VigthoriaError
 from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_locked, open_log, set_aside
 from vig_notebook.store.processes import this_process
@@ -29,8 +29,8 @@ __all__ = ["MAX_KEPT", "Keeper"]
 MAX_KEPT: Final = 1000
 """Ended runs that are kept for a log which cannot be written; with a few kB each they are no burden."""
 
-_UNSAYABLE: Final = (TypeError, ValueError, OverflowError)
-"""What a value raises that neither JSON nor SQLite can say."""
+_UNSAYABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, VigthoriaError)
+"""What a request raises that JSON or SQLite cannot say."""
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ import msgspec
 
 from vig_notebook.settings import mask
 from vig_notebook.store.identity import question_of, to_json
+from vig_notebook.wire.text import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +51,7 @@ def spelled(moment: datetime) -> str:
 
 def clean(text: str, secrets: tuple[Secret, ...]) -> str:
     """Take keys out, and lone surrogates, which SQLite cannot hold."""
-    text = mask(text, *secrets)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return well_formed(mask(text, *secrets))
 
 
 def secrets_of(run: Run) -> tuple[Secret, ...]:

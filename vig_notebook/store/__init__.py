@@ -1,0 +1,35 @@
+"""The run log: nothing is lost. Every run is written to a local SQLite file while it streams.
+
+    store = Store()                          # VIG_LOG, or the user's data folder; opens nothing yet
+    run = ask(question, sinks=[store.recorder()])
+    store.search("lighthouse", since="2d")   # list of Record, newest first
+    Replay("only", "notebook.jsonl")         # a Source that answers runs from an exported file
+
+`vig_notebook.store.schema` documents the file for whoever opens it with another tool.
+"""
+
+from __future__ import annotations
+
+from vig_notebook.store.history import default_store, history, table
+from vig_notebook.store.identity import Identity, identity_key, identity_of
+from vig_notebook.store.log import Store
+from vig_notebook.store.recorder import Recorder
+from vig_notebook.store.records import Record
+from vig_notebook.store.replay import Replay, Replayed, replayed_chunks
+from vig_notebook.store.search import parse_moment
+
+__all__ = [
+    "Identity",
+    "Record",
+    "Recorder",
+    "Replay",
+    "Replayed",
+    "Store",
+    "default_store",
+    "history",
+    "identity_key",
+    "identity_of",
+    "parse_moment",
+    "replayed_chunks",
+    "table",
+]

@@ -1,0 +1,140 @@
+"""Runs as a JSON Lines file: all of the log, or a cassette, small and the same each time, for git.
+
+The first line names the format; each other line is a run. A cassette has only the last whole answer to each
+request, sorted by identity key, and nothing of the machine, the moment or the time that it took: recording
+the same answers again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from vig_notebook.errors import ConfigError
+from vig_notebook.store.identity import to_json
+from vig_notebook.store.records import JSON_COLUMNS
+from vig_notebook.store.rows import now
+from vig_notebook.store.schema import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["FORMAT", "export_cassette", "export_runs", "import_runs"]
+
+FORMAT: Final = {"format": "vig_notebook runs", "version": 1}
+
+_CASSETTE: Final = (
+    "any_server_key", "base_url", "choices", "delta_count", "finish_reason", "key", "messages", "model",
+    "parameters", "prompt", "reasoning", "refusal", "text", "tool_calls", "usage",
+)  # fmt: skip
+_OF_THIS_FILE: Final = frozenset({"number", "host", "pid", "process_start"})
+
+
+def export_runs(connection: sqlite3.Connection, path: Path) -> int:
+    """Write every run that has ended, oldest first, with all that is known of it.
+
+    Returns:
+        How many runs were written.
+    """
+    names = [name for name in _columns(connection) if name not in _OF_THIS_FILE]
+    return _write(path, _rows(connection, names, "WHERE ended_at IS NOT NULL ORDER BY number"))
+
+
+def export_cassette(connection: sqlite3.Connection, path: Path) -> int:
+    """Write the last whole answer to each request.
+
+    Returns:
+        How many answers were written.
+    """
+    last = "SELECT max(number) FROM runs WHERE state = 'done' AND key IS NOT NULL GROUP BY key"
+    return _write(path, _rows(connection, _CASSETTE, f"WHERE number IN ({last}) ORDER BY key"))  # noqa: S608
+
+
+def import_runs(connection: sqlite3.Connection, path: Path) -> int:
+    """Read runs from a file of either kind; a run that is there already is left as it is.
+
+    Returns:
+        How many runs are new.
+
+    Raises:
+        ConfigError: The file cannot be read, or is not such a file; nothing was imported.
+    """
+    known = set(_columns(connection)) - _OF_THIS_FILE
+    new = 0
+    try:
+        with transaction(connection), path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                row = _read_line(line, path=path, number=number)
+                if number == 1:
+                    _check_format(row, path)
+                else:
+                    new += _insert(connection, {name: row[name] for name in row if name in known})
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("The runs cannot be read", seen=f"{path}: {error}") from None
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+        raise ConfigError("The runs cannot be imported", seen=f"{path}, line {number}: {error}") from None
+    return new
+
+
+def _columns(connection: sqlite3.Connection) -> list[str]:
+    return [row[1] for row in connection.execute("PRAGMA table_info(runs)").fetchall()]
+
+
+def _rows(connection: sqlite3.Connection, names: Iterable[str], tail: str) -> Iterator[dict[str, object]]:
+    names = sorted(names)
+    for row in connection.execute(f"SELECT {', '.join(names)} FROM runs {tail}"):  # noqa: S608  own names
+        present = {name: value for name, value in zip(names, row, strict=True) if value not in {None, ""}}
+        yield {name: _plain(name, value) for name, value in present.items()}
+
+
+def _plain(name: str, value: Any) -> object:  # noqa: ANN401  what SQLite gives
+    return msgspec.json.decode(value) if name in JSON_COLUMNS else value
+
+
+def _write(path: Path, rows: Iterator[dict[str, object]]) -> int:
+    """Write a whole new file and put it in place, so that a full disk leaves the old one."""
+    lines = [to_json(row) + b"\n" for row in (FORMAT, *rows)]
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fresh.write_bytes(b"".join(lines))
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise ConfigError("The runs cannot be written", seen=f"{path}: {error.strerror}") from None
+    return len(lines) - 1
+
+
+def _read_line(line: bytes, *, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("The runs cannot be read", seen=f"{path}, line {number}: {error}") from None
+    if not isinstance(row, dict):
+        raise ConfigError("The runs cannot be read", seen=f"{path}, line {number} is not an object")
+    return row
+
+
+def _check_format(row: Mapping[str, object], path: Path) -> None:
+    version = row.get("version")
+    if row.get("format") != FORMAT["format"] or not isinstance(version, int):
+        raise ConfigError("The runs cannot be read", seen=f"{path} was not exported from a run log")
+    if version > 1:
+        raise ConfigError(
+            "The runs cannot be read",
+            seen=f"{path} was written by a newer vig_notebook (version {version})",
+            advice="Update vig_notebook.",
+        )
+
+
+def _insert(connection: sqlite3.Connection, row: dict[str, object]) -> int:
+    """Put in a run; one of a cassette has neither id nor times of its own: its key is its name."""
+    moment = now()
+    whole = {"id": row.get("key"), "created_at": moment, "state": "done", **row}
+    whole.setdefault("ended_at", whole["created_at"])
+    values = {name: to_json(value).decode() if name in JSON_COLUMNS else value for name, value in whole.items()}
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    statement = f"INSERT INTO runs ({names}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+    return connection.execute(statement, tuple(values.values())).rowcount

@@ -1,0 +1,49 @@
+"""Deleting runs so that nothing of them is left in any file of the log."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from vig_notebook.store.rows import spelled
+from vig_notebook.store.schema import has_word_index, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+__all__ = ["chosen", "forget_runs"]
+
+
+def chosen(
+    connection: sqlite3.Connection, ids: Collection[str], *, before: datetime | None, everything: bool
+) -> list[str]:
+    """Give the ids of the runs that are meant: those named, those from before a moment, or all."""
+    if everything:
+        rows = connection.execute("SELECT id FROM runs").fetchall()
+    elif before is not None:
+        rows = connection.execute("SELECT id FROM runs WHERE created_at < ?", (spelled(before),)).fetchall()
+    else:
+        rows = []
+    return [*ids, *(row[0] for row in rows)]
+
+
+def forget_runs(connection: sqlite3.Connection, ids: Collection[str]) -> int:
+    """Delete runs, their text parts and their words, and overwrite where they stood.
+
+    Returns:
+        How many there were.
+    """
+    with transaction(connection):
+        before = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+        connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in ids])
+        after = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
+        if has_word_index(connection):
+            # Deleting only adds to the index that the words are gone; this writes it anew, without them.
+            connection.execute("INSERT INTO runs_words (runs_words) VALUES ('optimize')")
+    # The write-ahead log still has the pages as they were. Another kernel that is just reading may keep
+    # it for the moment; its next own write then overwrites them.
+    with suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return int(before - after)

@@ -1,0 +1,233 @@
+"""`Store`: the run log as the rest of the package sees it."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from vig_notebook.errors import ConfigError
+from vig_notebook.store import cassette, search
+from vig_notebook.store.forget import chosen, forget_runs
+from vig_notebook.store.identity import Repeats
+from vig_notebook.store.opening import log_path
+from vig_notebook.store.recorder import Recorder
+from vig_notebook.store.search import Query, parse_moment
+from vig_notebook.store.writer import FLUSH_INTERVAL_S, Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
+    from datetime import datetime
+
+    from vig_notebook.store.records import Record
+
+__all__ = ["Store"]
+
+T = TypeVar("T")
+
+
+class Store:
+    """The run log: every run with its request, its text and how it ended, in a local SQLite file.
+
+    Nothing is opened before the first use. Runs are written in a thread of the log's own and never wait for
+    it; `warning` says what went wrong with it. Everything else here waits for the log, sees every run whose
+    end was before the call, and may be called from any thread but the streaming one.
+
+    Attributes:
+        path: The file; None when no log is kept.
+        repeats: How often each request came before in this process.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        log_prompts: bool = True,
+        flush_interval_s: float = FLUSH_INTERVAL_S,
+    ) -> None:
+        """Name the log; opens nothing.
+
+        Args:
+            path: The file, or "off"; by default `VIG_LOG`, else a file in the user's data folder.
+            log_prompts: Keep what was asked; without it only answers and figures are kept.
+            flush_interval_s: Seconds after which text that has come is in the file.
+        """
+        self.path = log_path(path)
+        self.repeats = Repeats()
+        self._log_prompts = log_prompts
+        self._writer = Writer(self.path, flush_interval_s=flush_interval_s)
+        # At the end of the program, too: what waits in the queue is saved.
+        self._finalizer = weakref.finalize(self, self._writer.close)
+
+    @classmethod
+    def read(cls, cassette_path: str | Path) -> Store:
+        """Give a store in memory that holds the runs of an exported file, for replay.
+
+        Raises:
+            ConfigError: The file is not such a file.
+        """
+        store = cls("off")
+        store.import_(cassette_path)
+        return store
+
+    @property
+    def warning(self) -> str | None:
+        """What a person should know about the log, in a sentence, or None. Never waits."""
+        return self._writer.warning
+
+    def recorder(self) -> Recorder:
+        """Make the sink that logs one run; give it to the run before it starts."""
+        return Recorder(self._writer.wake if self.path else _ignore, self.repeats, log_prompts=self._log_prompts)
+
+    def search(
+        self,
+        words: str | None = None,
+        *,
+        model: str | None = None,
+        since: str | datetime | None = None,
+        state: str | None = None,
+        chat: str | None = None,
+        limit: int | None = 20,
+    ) -> list[Record]:
+        """Find runs, newest first.
+
+        Args:
+            words: All must be in the prompt or the answer, as whole words or their beginnings; "…" is a phrase.
+            model: Name of the model, or a part of it.
+            since: No run before this moment, or this long ago: `2d`, `12h`, `2026-01-31`.
+            state: done, stopped, failed, interrupted, streaming, queued.
+            chat: Name of the conversation.
+            limit: At most so many; None is all.
+
+        Raises:
+            ConfigError: `since` is not understood, or the log cannot be read.
+        """
+        moment = parse_moment(since) if isinstance(since, str) else since
+        query = Query(words=words, model=model, since=moment, state=state, chat=chat, limit=limit)
+        return self._ask(lambda connection: search.find(connection, query))
+
+    def get(self, run_id: str) -> Record | None:
+        """Give the run with this id, or whose id alone begins so; None when there is none.
+
+        Raises:
+            ConfigError: Several ids begin so, or the log cannot be read.
+        """
+        return self._ask(lambda connection: search.by_id(connection, run_id))
+
+    def find(self, key: str) -> Record | None:
+        """Give the newest whole answer with this identity key, or None."""
+        return self.find_all([key]).get(key)
+
+    def find_all(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give the newest whole answer of each identity key that has one."""
+        return self.find_soon(keys).result()
+
+    def find_soon(self, keys: Iterable[str], *, any_server: bool = False) -> Future[dict[str, Record]]:
+        """As `find_all`, without waiting.
+
+        Args:
+            keys: Identity keys.
+            any_server: They are keys that leave the server out.
+        """
+        wanted = list(keys)
+        return self._writer.call(lambda connection: search.by_keys(connection, wanted, any_server=any_server))
+
+    def keys(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Give the identity keys of all whole answers: with the server, and without."""
+        statement = "SELECT key, any_server_key FROM runs WHERE state = 'done' AND key IS NOT NULL"
+        rows = self._ask(lambda connection: connection.execute(statement).fetchall())
+        return frozenset(row[0] for row in rows), frozenset(row[1] for row in rows)
+
+    def chat_messages(self, name: str) -> list[dict[str, object]]:
+        """Give a conversation up to its last answer, to go on with it; empty when there is none."""
+        return self._ask(lambda connection: search.chat_messages(connection, name))
+
+    def forget(
+        self, *run_ids: str, before: str | datetime | None = None, everything: bool = False
+    ) -> int:
+        """Delete runs for good: no byte of them stays in the files of the log.
+
+        Args:
+            run_ids: Whole ids, or beginnings that are clear.
+            before: All runs from before this moment, or older than this: `30d`.
+            everything: All runs.
+
+        Returns:
+            How many runs were deleted. One that still goes on is not logged any further.
+
+        Raises:
+            ConfigError: An id is unknown or not clear, `before` is not understood, or the log cannot be written.
+        """
+        moment = parse_moment(before) if isinstance(before, str) else before
+
+        def delete(connection: sqlite3.Connection) -> list[str]:
+            named = [_known(connection, run_id) for run_id in run_ids]
+            ids = chosen(connection, named, before=moment, everything=everything)
+            counts.append(forget_runs(connection, ids))
+            return ids
+
+        counts: list[int] = []
+        ids = self._ask(delete)
+        self._writer.tell(lambda keeper: keeper.forget(ids))
+        return counts[0]
+
+    def export(self, path: str | Path) -> int:
+        """Write every run that has ended into a JSON Lines file.
+
+        Returns:
+            How many runs were written.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        return self._ask(lambda connection: cassette.export_runs(connection, _file(path)))
+
+    def export_cassette(self, path: str | Path) -> int:
+        """Write the last whole answer to each request into a small file that is the same each time, for git.
+
+        Returns:
+            How many answers were written.
+
+        Raises:
+            ConfigError: The file cannot be written.
+        """
+        return self._ask(lambda connection: cassette.export_cassette(connection, _file(path)))
+
+    def import_(self, path: str | Path) -> int:
+        """Read runs from an exported file of either kind; those that are there already stay as they are.
+
+        Returns:
+            How many runs are new.
+
+        Raises:
+            ConfigError: The file is not such a file; nothing was imported.
+        """
+        return self._ask(lambda connection: cassette.import_runs(connection, _file(path)))
+
+    def flush(self) -> None:
+        """Wait until everything that was left to save is in the file, or cannot be written now."""
+        self._ask(lambda connection: None)
+
+    def close(self) -> None:
+        """Save what waits and close the file; waits at most a few seconds. A second call does nothing."""
+        self._finalizer()
+
+    def _ask(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        return self._writer.call(function).result()
+
+
+def _ignore(recorder: Recorder) -> None:
+    """Take nothing: no log is kept."""
+
+
+def _file(path: str | Path) -> Path:
+    return Path(path).expanduser()
+
+
+def _known(connection: sqlite3.Connection, run_id: str) -> str:
+    record = search.by_id(connection, run_id)
+    if record is None:
+        raise ConfigError(f"There is no run {run_id[:40]!r} in the log", advice="See %vigthoria history.")
+    return record.id

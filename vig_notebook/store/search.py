@@ -1,0 +1,161 @@
+"""Finding runs: words, model, state, chat, time. What a person types is never a syntax error."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from vig_notebook.errors import ConfigError
+from vig_notebook.store.interrupted import text_so_far
+from vig_notebook.store.records import COLUMNS, Record
+from vig_notebook.store.rows import spelled
+from vig_notebook.store.schema import has_word_index
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Query", "by_id", "by_keys", "chat_messages", "find", "parse_moment", "read"]
+
+_WORD: Final = re.compile(r'"([^"]*)"|(\S+)')
+
+# Scripts written without blanks: the index has whole sentences as one word, so these are searched as they are.
+_NO_BLANKS: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What to look for; what is None or empty does not narrow.
+
+    Attributes:
+        words: All must be in the prompt or the answer, the last as the beginning of a word; "…" is a phrase.
+        model: Name of the model, or a part of it.
+        since: No run before this moment.
+        state: State of the run, in any case.
+        chat: Name of the conversation.
+        limit: At most so many, the newest; None is all.
+    """
+
+    words: str | None = None
+    model: str | None = None
+    since: datetime | None = None
+    state: str | None = None
+    chat: str | None = None
+    limit: int | None = None
+
+
+def parse_moment(text: str, *, now: datetime | None = None) -> datetime:
+    """Read `2d` (two days ago; s, m, h, d, w) or a date or time in ISO 8601, local unless it names a zone.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    span = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smhdw])", text.strip().lower())
+    try:
+        if span:
+            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[span[2]]: float(span[1])})
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            "The time is not understood",
+            seen=repr(text[:40]),
+            advice="Write 30m, 12h, 2d or 1w for so long ago, or a date such as 2026-01-31.",
+        ) from None
+
+
+def find(connection: sqlite3.Connection, query: Query) -> list[Record]:
+    """Find runs, newest first."""
+    phrases = [phrase.strip() for phrase in _phrases(query.words or "")]
+    indexed = bool(phrases) and has_word_index(connection) and all(map(_is_indexed, phrases))
+    source, order = "runs", "runs.created_at DESC, runs.number DESC"
+    conditions, values = _conditions(query)
+    if indexed:
+        # The index is walked from its newest row, and only as far as the limit needs.
+        source, order = "runs_words CROSS JOIN runs ON runs.number = runs_words.rowid", "runs_words.rowid DESC"
+        conditions.append("runs_words MATCH ?")
+        values.append(" AND ".join('"' + phrase.replace('"', '""') + '"*' for phrase in phrases))
+    else:
+        for phrase in phrases:
+            conditions.append("(runs.prompt LIKE ? ESCAPE '\\' OR runs.text LIKE ? ESCAPE '\\')")
+            values += [_pattern(phrase)] * 2
+    where = " AND ".join(conditions) or "1"
+    limit = -1 if query.limit is None else query.limit
+    tail = f"FROM {source} WHERE {where} ORDER BY {order} LIMIT ?"
+    return sorted(read(connection, tail, (*values, limit)), key=lambda record: record.created_at, reverse=True)
+
+
+def by_id(connection: sqlite3.Connection, run_id: str) -> Record | None:
+    """Give the run with this id, or the only one whose id begins so.
+
+    Raises:
+        ConfigError: Several ids begin so.
+    """
+    found = list(read(connection, "FROM runs WHERE id LIKE ? ESCAPE '\\' LIMIT 2", (_pattern(run_id, "", "%"),)))
+    exact = [record for record in found if record.id == run_id]
+    if len(found) > 1 and not exact:
+        raise ConfigError("The run is not clear", seen=f"several ids begin with {run_id}", advice="Give more of it.")
+    return (exact or found or [None])[0]
+
+
+def by_keys(connection: sqlite3.Connection, keys: Sequence[str], *, any_server: bool = False) -> dict[str, Record]:
+    """Give the newest whole answer of each identity key that has one."""
+    column = "any_server_key" if any_server else "key"
+    tail = f"FROM runs WHERE {column} = ? AND state = 'done' ORDER BY number DESC LIMIT 1"
+    return {key: record for key in keys for record in read(connection, tail, (key,))}
+
+
+def chat_messages(connection: sqlite3.Connection, name: str) -> list[dict[str, object]]:
+    """Give the conversation up to its last answer, that included: a turn without any text is left out."""
+    tail = (
+        "FROM runs WHERE chat = ? AND messages IS NOT NULL AND ended_at IS NOT NULL AND trim(text) <> ''"
+        " ORDER BY number DESC LIMIT 1"
+    )
+    for record in read(connection, tail, (name,)):
+        return [*(record.messages or []), {"role": "assistant", "content": record.text}]
+    return []
+
+
+def read(connection: sqlite3.Connection, tail: str, values: Sequence[object]) -> Iterator[Record]:
+    """Read runs; `tail` is the statement from FROM on."""
+    # Every name in the statement is written in this package; what a person gave is bound.
+    statement = f"SELECT runs.number, {COLUMNS} {tail}"  # noqa: S608
+    for number, *row in connection.execute(statement, tuple(values)).fetchall():
+        record = Record.from_row(row)
+        yield record if record.ended_at else record.with_text(*text_so_far(connection, number))
+
+
+def _phrases(words: str) -> Iterator[str]:
+    # A NUL would end the text of the query for SQLite, in the middle of a quoted phrase.
+    for quoted, bare in _WORD.findall(words.replace("\0", " ")):
+        if quoted.strip() or bare:
+            yield quoted or bare
+
+
+def _is_indexed(phrase: str) -> bool:
+    return any(map(str.isalnum, phrase)) and not _NO_BLANKS.search(phrase)
+
+
+def _pattern(text: str, before: str = "%", after: str = "%") -> str:
+    return before + re.sub(r"([\\%_])", r"\\\1", text) + after
+
+
+def _conditions(query: Query) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    values: list[object] = []
+    if query.model:
+        conditions.append("runs.model LIKE ? ESCAPE '\\'")
+        values.append(_pattern(query.model))
+    if query.since:
+        conditions.append("runs.created_at >= ?")
+        values.append(spelled(query.since))
+    if query.state:
+        conditions.append("runs.state = ?")
+        values.append(query.state.lower())
+    if query.chat:
+        conditions.append("runs.chat = ?")
+        values.append(query.chat)
+    return conditions, values
