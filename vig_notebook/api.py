@@ -1,0 +1,355 @@
+"""The Python doors: `start`, `stream_chat` and `stream_chat_async`, and the two steps under every door.
+
+`question` decides what is sent and to whom, and sends nothing; `ask` sends it. The cell magic, the panel and
+the experiments take the same two steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
+from vig_notebook.run import Plan, Run
+from vig_notebook.servers import choose
+from vig_notebook.wire.chat import ChatRequest, Message
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+
+    from vig_notebook.chats import Chat
+    from vig_notebook.servers import Server
+    from vig_notebook.settings import Secret
+    from vig_notebook.sinks import Sink
+    from vig_notebook.wire.chat import Delta
+
+    Messages = str | Sequence[Message | Mapping[str, object]]
+
+__all__ = ["Question", "ask", "question", "start", "stream_chat", "stream_chat_async"]
+
+NAMED = ("temperature", "top_p", "max_tokens", "seed", "stop", "n")
+"""Request members that `ChatRequest` has a field for; every other goes into its `extra`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is sent, and to whom."""
+
+    request: ChatRequest
+    server: Server
+
+
+def question(
+    prompt: Messages,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    chat: Chat | None = None,
+    base_url: str | None = None,
+    api_key: str | Secret | None = None,
+    key_env: str | None = None,
+    profile: str | None = None,
+    parameters: Mapping[str, object] | None = None,
+) -> Question:
+    """Decide what is sent and to whom; sends nothing.
+
+    Args:
+        prompt: The user's message, or a whole list of messages (dicts or `Message`).
+        model: The model; by default the one of the server or its profile.
+        system: A system message put before the others.
+        chat: A conversation that the prompt goes on with.
+        base_url: Another server than the settings choose.
+        api_key: The key for that server.
+        key_env: Name of the environment variable that holds the key.
+        profile: Name of a profile in the settings file.
+        parameters: Other members of the request, such as `temperature`; those that are None are not sent, also
+            where the settings or the client would send them (`stream_options`).
+
+    Raises:
+        ConfigError: The prompt is empty or not of that form, a parameter cannot be sent, or the settings
+            are wrong.
+    """
+    server = choose(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
+    messages = _messages(prompt, system=system, chat=chat)
+    members = {**server.endpoint.parameters, **_given(parameters or {})}
+    named: dict[str, Any] = {name: members.pop(name) for name in NAMED if name in members}
+    request = ChatRequest(messages=messages, model=model or server.endpoint.default_model, extra=members, **named)
+    request.encode()  # refuses here, and not on the streaming thread, what cannot be sent
+    return Question(request=request, server=server)
+
+
+def ask(
+    asked: Question,
+    *,
+    sinks: Sequence[Sink] = (),
+    chat: Chat | None = None,
+    labels: dict[str, str] | None = None,
+) -> Run:
+    """Start a run. Returns at once; the run goes on on the streaming thread.
+
+    Args:
+        asked: What `question` made.
+        sinks: Where the text goes, beside the run itself.
+        chat: The conversation this becomes a turn of; the turn waits for the one before.
+        labels: Free words kept with the run.
+    """
+    plan = Plan(connect=asked.server.connect)
+    run = Run(
+        asked.request,
+        asked.server.endpoint,
+        sinks=tuple(sinks),
+        plan=plan,
+        chat=chat.name if chat is not None else None,
+        labels=labels,
+    )
+    if chat is not None:
+        _join(run, chat, plan)
+    return engine().submit(run)
+
+
+def start(
+    prompt: Messages,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    base_url: str | None = None,
+    api_key: str | Secret | None = None,
+    key_env: str | None = None,
+    profile: str | None = None,
+    sinks: Sequence[Sink] = (),
+    labels: dict[str, str] | None = None,
+    **params: object,
+) -> Run:
+    """Start a generation on the streaming thread and return its `Run` at once.
+
+    Args:
+        prompt: The user's message, or a whole list of messages (dicts or `Message`).
+        model: The model; by default the one of the server or its profile.
+        system: A system message put before the others.
+        temperature: As the API's member of this name.
+        max_tokens: As the API's member of this name.
+        base_url: Another server than the settings choose.
+        api_key: The key for that server.
+        key_env: Name of the environment variable that holds the key.
+        profile: Name of a profile in the settings file.
+        sinks: Where the text goes, beside the run itself.
+        labels: Free words kept with the run.
+        **params: Any other member of the request, such as `top_p`, `seed` or `stop`.
+
+    Raises:
+        ConfigError: As `question`. Every later error is the run's: `run.error`, raised by `run.result()`.
+    """
+    asked = question(
+        prompt,
+        model=model,
+        system=system,
+        base_url=base_url,
+        api_key=api_key,
+        key_env=key_env,
+        profile=profile,
+        parameters={"temperature": temperature, "max_tokens": max_tokens, **params},
+    )
+    return ask(asked, sinks=sinks, labels=labels)
+
+
+def stream_chat(
+    prompt: Messages,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    echo: bool = True,
+    base_url: str | None = None,
+    api_key: str | Secret | None = None,
+    key_env: str | None = None,
+    profile: str | None = None,
+    **params: object,
+) -> str:
+    """Stream an answer, print it as it comes, and return the whole text.
+
+    Works in a script, in a notebook cell and inside a running event loop (which it blocks).
+
+    Args:
+        prompt: The user's message, or a whole list of messages (dicts or `Message`).
+        model: The model; by default the one of the server or its profile.
+        system: A system message put before the others.
+        temperature: As the API's member of this name.
+        max_tokens: As the API's member of this name.
+        echo: Print the text as it comes, and a line end after it.
+        base_url: Another server than the settings choose.
+        api_key: The key for that server.
+        key_env: Name of the environment variable that holds the key.
+        profile: Name of a profile in the settings file.
+        **params: Any other member of the request, such as `top_p`, `seed` or `stop`.
+
+    Returns:
+        The whole text.
+
+    Raises:
+        VigthoriaError: The run failed; what had come was printed and is in the error's `completion`.
+        KeyboardInterrupt: Interrupted; the run is stopped and its socket closed.
+    """
+    pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    asked = question(
+        prompt,
+        model=model,
+        system=system,
+        base_url=base_url,
+        api_key=api_key,
+        key_env=key_env,
+        profile=profile,
+        parameters={"temperature": temperature, "max_tokens": max_tokens, **params},
+    )
+    run = ask(asked, sinks=(_Pieces(pieces.put),))
+    try:
+        for piece in _drain(pieces):
+            if echo:
+                _print(piece)
+    except BaseException:
+        run.stop()
+        run.wait(CLOSE_LIMIT_S)
+        raise
+    finally:
+        if echo:
+            _print("\n")
+    return run.result().text
+
+
+async def stream_chat_async(
+    prompt: Messages,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
+    base_url: str | None = None,
+    api_key: str | Secret | None = None,
+    key_env: str | None = None,
+    profile: str | None = None,
+    **params: object,
+) -> AsyncIterator[str]:
+    """Stream an answer as an async generator of text.
+
+    Leaving the loop, closing the generator or cancelling the task that reads it stops the run and closes
+    its socket. Wrap it in `contextlib.aclosing` to close it at once when you leave the loop early.
+
+    Args:
+        prompt: The user's message, or a whole list of messages (dicts or `Message`).
+        model: The model; by default the one of the server or its profile.
+        system: A system message put before the others.
+        temperature: As the API's member of this name.
+        max_tokens: As the API's member of this name.
+        base_url: Another server than the settings choose.
+        api_key: The key for that server.
+        key_env: Name of the environment variable that holds the key.
+        profile: Name of a profile in the settings file.
+        **params: Any other member of the request, such as `top_p`, `seed` or `stop`.
+
+    Yields:
+        The text, delta by delta.
+
+    Raises:
+        VigthoriaError: The run failed; what had come was yielded and is in the error's `completion`.
+    """
+    loop = asyncio.get_running_loop()
+    pieces: asyncio.Queue[str | None] = asyncio.Queue()
+    asked = question(
+        prompt,
+        model=model,
+        system=system,
+        base_url=base_url,
+        api_key=api_key,
+        key_env=key_env,
+        profile=profile,
+        parameters={"temperature": temperature, "max_tokens": max_tokens, **params},
+    )
+    run = ask(asked, sinks=(_Pieces(lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece)),))
+    try:
+        while (piece := await pieces.get()) is not None:
+            yield piece
+        await run
+    finally:
+        run.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(run.ended(), CLOSE_LIMIT_S)
+
+
+CLOSE_LIMIT_S = 2.0
+"""How long an interrupted call waits for its socket to close: nobody waits longer for a prompt to come back."""
+
+WAKE_S = 0.1
+"""How often a waiting call wakes, so that an interrupt is seen even when the server is silent."""
+
+
+class _Pieces:
+    """A sink that hands on the text of the answer, and None at the end."""
+
+    def __init__(self, put: Callable[[str | None], object]) -> None:
+        self._put = put
+
+    def start(self, run: Run) -> None:
+        pass
+
+    def write(self, delta: Delta) -> None:
+        if delta.content:
+            self._put(delta.content)
+
+    def finish(self, run: Run) -> None:  # noqa: ARG002  the sink's form
+        self._put(None)
+
+
+def _drain(pieces: queue.SimpleQueue[str | None]) -> Iterator[str]:
+    while True:
+        try:
+            piece = pieces.get(timeout=WAKE_S)
+        except queue.Empty:
+            continue
+        if piece is None:
+            return
+        yield piece
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _given(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The parameters without the named ones that are None; of any other, None takes the member out of the request."""
+    return {name: value for name, value in parameters.items() if value is not None or name not in NAMED}
+
+
+def _messages(prompt: Messages, *, system: str | None, chat: Chat | None) -> list[Message | dict[str, object]]:
+    if isinstance(prompt, str) and not prompt.strip():
+        raise ConfigError("there is no prompt", seen="the text is empty", advice="Write what you want to ask")
+    turns: list[Message | dict[str, object]] = (
+        [Message(role="user", content=prompt)]
+        if isinstance(prompt, str)
+        else [message if isinstance(message, Message) else dict(message) for message in prompt]
+    )
+    if chat is not None:
+        turns = [*chat.to_messages(), *turns]
+        system = system if chat.system is None else None
+    return [Message(role="system", content=system), *turns] if system else turns
+
+
+def _join(run: Run, chat: Chat, plan: Plan) -> None:
+    """Make `run` the next turn of `chat`: it waits for the turn before, and then says what came of it."""
+    last = chat.current
+    asked = run.request.messages[-1]
+    turn = chat.add(str(asked.content if isinstance(asked, Message) else asked.get("content")))
+    turn.run = run
+    if last is not None and last.run is not None and not last.run.state.ended:
+        plan.after = last.run
+    head = [Message(role="system", content=chat.system)] if chat.system else []
+    plan.prepare = lambda request: msgspec.structs.replace(request, messages=[*head, *turn.messages_before(), asked])

@@ -1,0 +1,189 @@
+"""The line commands of `%vigthoria`: status, help, stop, models, reset, set."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, Protocol
+
+from IPython import get_ipython
+from IPython.core.error import UsageError
+from traitlets import TraitError
+
+from vig_notebook.chats import named_chats
+from vig_notebook.engine import engine
+from vig_notebook.errors import VigthoriaError
+from vig_notebook.notebook.options import member, nearest
+from vig_notebook.notebook.words import error_text, facts
+from vig_notebook.servers import choose, models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vig_notebook.servers import Server
+
+__all__ = ["COMMANDS", "chosen_server", "known_models", "run_command"]
+
+MODELS_LIMIT_S = 15.0
+"""How long `%vigthoria models` waits: the list is short, and a person is looking at the cell."""
+
+
+class Defaults(Protocol):
+    """The settings of the magic that a command reads or sets."""
+
+    model: Any
+    base_url: Any
+    key_env: Any
+    profile: Any
+
+    def trait_names(self, **metadata: Any) -> list[str]:
+        """The names of the settings."""
+
+    def set_trait(self, name: str, value: Any) -> None:
+        """Set one of them."""
+
+
+def run_command(magic: Defaults, line: str) -> None:
+    """Run a line command.
+
+    Raises:
+        UsageError: There is no such command, or it was not given what it needs.
+    """
+    try:
+        word, *words = shlex.split(line) or ["status"]
+    except ValueError as error:
+        raise UsageError(f"the line cannot be read: {str(error).lower()}; check the quotes") from None
+    command = COMMANDS.get(word)
+    if command is None:
+        raise UsageError(_unknown(word))
+    try:
+        command(magic, words)
+    except VigthoriaError as error:
+        raise UsageError(error_text(error)) from None
+
+
+def chosen_server(magic: Defaults) -> Server:
+    """The server that a cell without options would ask.
+
+    Raises:
+        ConfigError: The settings are wrong.
+    """
+    return choose(base_url=magic.base_url, key_env=magic.key_env, profile=magic.profile)
+
+
+def known_models(magic: Defaults) -> list[str]:
+    """The models of the server as last seen; asks for them in the background when they were not seen yet."""
+    try:
+        server = chosen_server(magic)
+    except VigthoriaError:
+        return []
+    kept, name = engine().kept, f"models {server.endpoint.base_url}"
+    if name not in kept:
+        kept[name] = engine().run(_quiet_models(server))
+    future = kept[name]
+    return future.result() if future.done() else []  # type: ignore[attr-defined]  # what this function keeps
+
+
+async def _quiet_models(server: Server) -> list[str]:
+    try:
+        return await models(server)
+    except VigthoriaError:
+        return []  # completion is no place to complain
+
+
+def _unknown(word: str) -> str:
+    if word.startswith("-"):
+        return "options belong to a cell: start it with %%vigthoria, the prompt in the lines below"
+    near = nearest(word, COMMANDS)
+    return f"there is no command {word!r}{f'; did you mean {near}?' if near else '; see %vigthoria help'}"
+
+
+def _status(magic: Defaults, _words: list[str]) -> None:
+    endpoint = chosen_server(magic).endpoint
+    key = "set, and sent to this server alone" if endpoint.api_key is not None else "not set"
+    if endpoint.kind in {"demo", "local"}:
+        key += " (set VIGTHORIA_API_KEY before Jupyter starts to ask Vigthoria)"
+    lines = [
+        f"server  {endpoint.name}" + (f" ({endpoint.base_url})" if endpoint.base_url else ""),
+        f"model   {magic.model or endpoint.default_model}",
+        f"key     {key}",
+    ]
+    runs = engine().runs
+    lines.append(f"runs    {len(runs)} under way" + (", stop them with %vigthoria stop" if runs else ""))
+    lines += [f"        {' · '.join(filter(None, facts(run)))}" for run in runs]
+    if chats := [f"{chat.name} ({len(chat.turns)} turns)" for chat in named_chats()]:
+        lines.append(f"chats   {', '.join(chats)}")
+    _say("\n".join(lines))
+
+
+def _help(_magic: Defaults, _words: list[str]) -> None:
+    get_ipython().run_line_magic("pinfo", "%vigthoria")
+
+
+def _stop(_magic: Defaults, _words: list[str]) -> None:
+    stopped = engine().stop_all()
+    for run in stopped:
+        run.wait(MODELS_LIMIT_S)
+    _say(f"stopped {len(stopped)} {'run' if len(stopped) == 1 else 'runs'}; what had come is kept")
+
+
+def _models(magic: Defaults, _words: list[str]) -> None:
+    server = chosen_server(magic)
+    future = engine().run(models(server))
+    try:
+        names = future.result(MODELS_LIMIT_S)
+    except TimeoutError:
+        raise UsageError(f"{server.endpoint.name} did not list its models within {MODELS_LIMIT_S:.0f} s") from None
+    finally:
+        future.cancel()
+    engine().kept[f"models {server.endpoint.base_url}"] = future
+    _say("\n".join(names) if names else "the server lists no models; any name can be given with --model")
+
+
+def _reset(_magic: Defaults, words: list[str]) -> None:
+    names = {chat.name: chat for chat in named_chats()}
+    if len(words) != 1:
+        raise UsageError(f"reset wants the name of one chat; there {_are(list(names))}")
+    if words[0] not in names:
+        raise UsageError(f"there is no chat {words[0]!r}; there {_are(list(names))}")
+    names[words[0]].reset()
+    _say(f"the chat {words[0]} begins anew")
+
+
+def _set(magic: Defaults, words: list[str]) -> None:
+    names = sorted(magic.trait_names(config=True))
+    for word in words or [""]:
+        name, equals, text = word.partition("=")
+        name = name.replace("-", "_")
+        if not equals or name not in names:
+            near = nearest(name, names)
+            hint = f"did you mean {near}=…?" if near else f"the settings are {', '.join(names)}"
+            raise UsageError(f"set wants NAME=VALUE, not {word!r}; {hint}")
+        try:
+            magic.set_trait(name, _typed(name, text))
+        except TraitError as error:
+            raise UsageError(f"{name} cannot be {text!r}: {error}") from None
+
+
+def _typed(name: str, text: str) -> object:
+    if not text or text == "None":
+        return None
+    numeric = name in {"temperature", "max_tokens", "top_p", "seed"}
+    return member(f"{name}={text}")[1] if numeric else text
+
+
+def _are(names: list[str]) -> str:
+    return f"are {', '.join(names)}" if names else "is none yet"
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  a line command answers in the cell
+
+
+COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
+    "status": _status,
+    "help": _help,
+    "stop": _stop,
+    "models": _models,
+    "reset": _reset,
+    "set": _set,
+}

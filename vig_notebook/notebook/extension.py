@@ -1,0 +1,44 @@
+"""What `%load_ext vig_notebook` does, and `%unload_ext` undoes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vig_notebook.notebook.completion import Completion
+from vig_notebook.notebook.magic import Vigthoria, awaited
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["load", "unload"]
+
+PREFIXES = ("%%vigthoria", "%vigthoria", "vigthoria")
+"""How a line may begin that is completed; the last for IPython's automagic."""
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magic, its completion and its input transformer; loading twice changes nothing."""
+    unload(shell)
+    magic = Vigthoria(shell=shell)
+    shell.register_magics(magic)
+    shell.configurables.append(magic)
+    shell.input_transformers_post.append(awaited)
+    completion = Completion(magic)
+    for prefix in PREFIXES:
+        shell.set_hook("complete_command", completion, str_key=prefix)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take all of that away again. Runs that are under way go on, and their Stop buttons work."""
+    magics: Any = shell.magics_manager.magics
+    if "vigthoria" not in magics["cell"]:
+        return
+    for kind in ("line", "cell"):
+        magics[kind].pop("vigthoria", None)
+    shell.magics_manager.registry.pop("Vigthoria", None)
+    shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Vigthoria"]
+    shell.input_transformers_post[:] = [
+        one for one in shell.input_transformers_post if getattr(one, "__name__", "") != "awaited"
+    ]
+    for prefix in PREFIXES:
+        shell.strdispatchers["complete_command"].strs.pop(prefix, None)

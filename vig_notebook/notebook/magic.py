@@ -1,0 +1,221 @@
+"""The `%%vigthoria` cell magic and the `%vigthoria` line commands: parse, start, show."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand, output_can_be_silenced
+from IPython.display import display
+from traitlets import Enum, Float, Int, Unicode
+
+from vig_notebook.answers import as_fence, first_code_block
+from vig_notebook.api import question
+from vig_notebook.chats import named_chat
+from vig_notebook.errors import VigthoriaError
+from vig_notebook.notebook.commands import run_command
+from vig_notebook.notebook.options import cell_options, parse_line, parser_of
+from vig_notebook.notebook.show import show
+from vig_notebook.notebook.words import error_card, error_text
+from vig_notebook.render import render_html
+from vig_notebook.run import Run
+from vig_notebook.settings import mask
+from vig_notebook.templates import render_template
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Generator
+
+    from vig_notebook.api import Question
+    from vig_notebook.chats import Chat
+
+__all__ = ["Vigthoria", "awaited"]
+
+
+@magics_class
+class Vigthoria(Magics):
+    """The magic and its settings; `%config Vigthoria` shows and sets them, a cell's own options go first."""
+
+    model = Unicode(None, allow_none=True, help="The model; by default the one of the server.").tag(config=True)
+    system = Unicode(None, allow_none=True, help="The system prompt.").tag(config=True)
+    temperature = Float(None, allow_none=True, help="How free the choice of words is; 0 is least.").tag(config=True)
+    max_tokens = Int(None, allow_none=True, help="The longest answer, in tokens.").tag(config=True)
+    top_p = Float(None, allow_none=True, help="Choose among the likeliest words of this share.").tag(config=True)
+    seed = Int(None, allow_none=True, help="Asks for the same answer again.").tag(config=True)
+    format = Enum(("markdown", "text", "code", "json"), "markdown", help="How answers are shown.").tag(config=True)
+    base_url = Unicode(None, allow_none=True, help="Another server than the settings choose.").tag(config=True)
+    key_env = Unicode(None, allow_none=True, help="Environment variable that holds its key.").tag(config=True)
+    profile = Unicode(None, allow_none=True, help="A profile of the settings file.").tag(config=True)
+
+    @output_can_be_silenced
+    @no_var_expand
+    @line_cell_magic
+    @cell_options
+    def vigthoria(self, line: str, cell: str | None = None) -> object:
+        """Send the cell to a language model; the answer streams into the cell, and Stop stops it.
+
+        A first cell::
+
+            %%vigthoria --out poem
+            Write a poem about {{ topic }}
+
+        `{{ topic }}` is the text of your variable; `{{ df.head() }}` works too. Single braces are text.
+        The cell returns at once and others can run meanwhile. `poem` is the run: `poem.text` waits for
+        the whole text, `poem.text_so_far` does not, `poem.stop()` stops it, `await poem` awaits it, and
+        `{{ poem }}` in a later prompt puts the answer there. ■ stops every answer.
+
+        A conversation, a reproducible answer, JSON, code::
+
+            %%vigthoria --chat planning --system "You are a patient teacher"
+            %%vigthoria --model vigthoria-creative-v2 --temperature 0 --seed 7 --max-tokens 300
+            %%vigthoria --format json --out answer          (then: answer.json())
+            %%vigthoria --format code                       (the code comes in the next cell)
+            %%vigthoria --param presence_penalty=0.5 --dry-run
+
+        On a line of its own::
+
+            %vigthoria                 which server answers, which model, what is running
+            %vigthoria models          the models of the server
+            %vigthoria stop            stop every answer
+            %vigthoria reset NAME      forget a conversation
+            %vigthoria set model=NAME  a default for the cells that follow; see also %config Vigthoria
+            %vigthoria help            this page
+        """
+        if cell is None:
+            run_command(self, line)
+            return None
+        options = parse_line(parser_of(self.vigthoria), line)
+        run = self._ask(options, cell)
+        form = options.format or self.format
+        return _Waiting(run, self, wants_code=form == "code") if options.wait or form == "code" else None
+
+    @property
+    def _shell(self) -> Any:
+        return self.shell
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        return self._shell.user_ns  # type: ignore[no-any-return]  # the user's variables, as IPython holds them
+
+    def _ask(self, options: argparse.Namespace, cell: str) -> Run | None:
+        """Take the steps of a cell; what is wrong with the prompt or the settings becomes a card."""
+        try:
+            asked, chat = self._question(options, cell)
+            if options.dry_run:
+                show_request(asked)
+                return None
+            run = show(asked, self._shell, form=options.format or self.format, chat=chat)
+        except VigthoriaError as error:
+            show_error(error)
+            self._forget(options.out)
+            return None
+        if options.out:
+            self._names[options.out] = run
+        return run
+
+    def _question(self, options: argparse.Namespace, cell: str) -> tuple[Question, Chat | None]:
+        prompt = cell.rstrip("\n")
+        if not options.raw:
+            names = self._names
+            prompt = render_template(prompt, names.__getitem__, known=[n for n in names if not n.startswith("_")])
+        chat = named_chat(options.chat) if options.chat else None
+        system = options.system or self.system
+        if chat is not None and not options.dry_run:
+            if options.new:
+                chat.reset()
+            chat.system = system or chat.system
+        asked = question(
+            prompt,
+            model=options.model or self.model,
+            system=system,
+            chat=chat,
+            base_url=options.base_url or self.base_url,
+            key_env=options.key_env or self.key_env,
+            profile=options.profile or self.profile,
+            parameters=self._parameters(options),
+        )
+        return asked, chat
+
+    def _parameters(self, options: argparse.Namespace) -> dict[str, object]:
+        """The members of the request: the cell's own options before the defaults."""
+        given = {name: _first(getattr(options, name), getattr(self, name)) for name in DEFAULTED}
+        return {**given, "stop": options.stop_sequence, **dict(options.param or ())}
+
+    def _forget(self, name: str | None) -> None:
+        """Take away an older run of that name: it must not pass for the answer that did not come."""
+        if name and isinstance(self._names.get(name), Run):
+            del self._names[name]
+
+    def offer_code(self, run: Run) -> None:
+        """Put the first code block of a whole answer into the next cell."""
+        code = first_code_block(run.text_so_far)
+        if code is not None:
+            self._shell.set_next_input(code)
+
+
+DEFAULTED = ("temperature", "max_tokens", "top_p", "seed")
+"""Members of the request that have a default in the magic's settings."""
+
+
+class _Waiting:
+    """What a cell that waits returns: awaiting it shows nothing and gives None."""
+
+    def __init__(self, run: Run | None, magic: Vigthoria, *, wants_code: bool) -> None:
+        self._run = run
+        self._magic = magic
+        self._wants_code = wants_code
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> None:
+        if self._run is None:
+            return
+        try:
+            await self._run.ended()
+        except BaseException:  # the cell was interrupted, which IPython makes a cancellation
+            self._run.stop()
+            raise
+        if self._wants_code:
+            self._magic.offer_code(self._run)
+
+    def __repr__(self) -> str:
+        return ""
+
+
+def _first(*values: object) -> object:
+    return next((value for value in values if value is not None), None)
+
+
+def awaited(lines: list[str]) -> list[str]:
+    """Let a cell that waits be awaited, so that its Stop button is heard meanwhile; an input transformer.
+
+    IPython does not await what a magic returns, so `await` is put before the call that it makes of
+    a `%%vigthoria` cell with `--wait`, or with `--format code`: a next cell is taken only from one that ends.
+    """
+    call = "get_ipython().run_cell_magic('vigthoria', "
+    if lines and lines[0].startswith(call):
+        options = lines[0][len(call) :]
+        if "--wait" in options or re.search(r"--format[ =]code\b", options):
+            return ["await " + lines[0], *lines[1:]]
+    return lines
+
+
+def show_request(asked: Question) -> None:
+    """Display the exact request, the key masked; sends nothing."""
+    endpoint = asked.server.endpoint
+    address = endpoint.base_url or f"({endpoint.name}, not started yet)"
+    head = [f"POST {address.rstrip('/')}/chat/completions" if endpoint.base_url else f"POST {address}"]
+    head.append("Content-Type: application/json")
+    head.append(f"Authorization: Bearer {endpoint.api_key}" if endpoint.api_key is not None else "(no key is sent)")
+    body = json.dumps(asked.request.to_body(), indent=2, ensure_ascii=False, default=str)
+    text = mask("\n".join([*head, "", body]))
+    note = '<div class="vig-note">Dry run: this is what would be sent. Nothing was.</div>'
+    html = f'<div class="vig-answer">{note}{render_html(as_fence(text, "http"))}</div>'
+    display({"text/html": html, "text/plain": text}, raw=True)
+
+
+def show_error(error: VigthoriaError) -> None:
+    """Display an error card."""
+    display({"text/html": error_card(error), "text/plain": error_text(error)}, raw=True)

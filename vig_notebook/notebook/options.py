@@ -1,0 +1,150 @@
+"""The options of a `%%vigthoria` line, and how a bad line is refused: one sentence, with the nearest option."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import math
+import shlex
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import argument, magic_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["cell_options", "member", "nearest", "option_names", "parse_line", "parser_of"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def number(text: str) -> float:
+    """A finite number, as argparse's `type`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return int(value) if value.is_integer() and "." not in text and "e" not in text.lower() else value
+
+
+def whole(text: str) -> int:
+    """A whole number, as argparse's `type`."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def name(text: str) -> str:
+    """A name of a Python variable, as argparse's `type`."""
+    if not text.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name that a variable can have")
+    return text
+
+
+def member(text: str) -> tuple[str, object]:
+    """`NAME=VALUE` with VALUE as JSON, or as text where it is not JSON; as argparse's `type`."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return key.strip(), json.loads(value, parse_constant=_refuse_constant)
+    except ValueError:
+        return key.strip(), value
+
+
+def _refuse_constant(word: str) -> None:
+    raise argparse.ArgumentTypeError(f"{word} cannot be sent: JSON has no such number")
+
+
+OPTIONS = (
+    argument("--model", "-m", metavar="NAME", help="the model; by default the one of the server"),
+    argument("--system", "-s", metavar="TEXT", help="the system prompt"),
+    argument("--temperature", "-t", type=number, metavar="T", help="how free the choice of words is; 0 is least"),
+    argument("--max-tokens", type=whole, metavar="N", help="the longest answer, in tokens"),
+    argument("--top-p", type=number, metavar="P", help="choose among the likeliest words of this share"),
+    argument("--seed", type=whole, metavar="N", help="asks for the same answer again; servers do their best"),
+    argument(
+        "--stop-sequence", action="append", metavar="TEXT", help="end the answer before this text; may be repeated"
+    ),
+    argument(
+        "--param",
+        action="append",
+        type=member,
+        metavar="NAME=VALUE",
+        help="any other member of the request, its value as JSON; may be repeated",
+    ),
+    argument("--out", "-o", type=name, metavar="NAME", help="the variable that becomes the run"),
+    argument("--chat", metavar="NAME", help="go on with the conversation of this name"),
+    argument("--new", action="store_true", help="begin that conversation anew"),
+    argument(
+        "--format",
+        choices=("markdown", "text", "code", "json"),
+        help="how the answer is shown; code also puts the first code block into the next cell, json parses it",
+    ),
+    argument("--raw", action="store_true", help="send the cell as it stands: {{ }} is not filled in"),
+    argument("--wait", action="store_true", help="the cell ends when the answer does"),
+    argument("--dry-run", action="store_true", help="show the exact request, key masked, and send nothing"),
+    argument("--base-url", metavar="URL", help="another server; it gets no key unless --key-env names one"),
+    argument("--key-env", metavar="NAME", help="the environment variable that holds the key"),
+    argument("--profile", metavar="NAME", help="a profile of the settings file"),
+)
+
+
+def cell_options(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a magic with the options, so that its help page lists them."""
+    for option in reversed(OPTIONS):
+        option(function)
+    magic_arguments()(function)
+    return function
+
+
+def parser_of(function: Any) -> argparse.ArgumentParser:
+    """The parser that `cell_options` gave a magic."""
+    return cast("argparse.ArgumentParser", function.parser)
+
+
+def option_names() -> list[str]:
+    """Every option as it is typed, long forms first."""
+    return sorted(
+        (text for option in OPTIONS for text in option.args), key=lambda text: (not text.startswith("--"), text)
+    )
+
+
+def parse_line(parser: argparse.ArgumentParser, line: str) -> argparse.Namespace:
+    """Parse the line of a cell.
+
+    Raises:
+        UsageError: An option is not known, a value is not of its kind, or a quote is not closed.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"the line of %%vigthoria cannot be read: {str(error).lower()}; check the quotes") from None
+    if any(word == "--api-key" or word.startswith("--api-key=") for word in words):
+        raise UsageError(
+            "a key is not taken on the line: it would be saved with the notebook and in the history. Set the "
+            "environment variable VIGTHORIA_API_KEY before Jupyter starts, or name another with --key-env"
+        )
+    options, rest = parser.parse_known_args(words)
+    if rest:
+        raise UsageError(_unknown(rest[0]))
+    return options
+
+
+def _unknown(word: str) -> str:
+    if not word.startswith("-"):
+        return f"{word!r} is not an option: the prompt goes into the lines below, and a value with blanks into quotes"
+    near = nearest(word.partition("=")[0], option_names())
+    return f"there is no option {word}{f'; did you mean {near}?' if near else '; see %vigthoria?'}"
+
+
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """The word most like `word`, or None when none is."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return found[0] if found else None

@@ -1,0 +1,119 @@
+"""The record: what the cell holds once a run has ended, readable without a kernel, in nbconvert and on a code host."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from vig_notebook.answers import as_fence, first_code_block, parse_json
+from vig_notebook.errors import VigthoriaError
+from vig_notebook.notebook.words import badge, error_card, footer_facts, sent_parameters
+from vig_notebook.render import escape_text, render_html, visible
+from vig_notebook.run import RunState
+from vig_notebook.settings import mask
+
+if TYPE_CHECKING:
+    from vig_notebook.run import Run
+
+    Format = Literal["markdown", "text", "code", "json"]
+
+__all__ = ["answer_html", "ending_html", "ending_plain", "record"]
+
+
+def record(run: Run, *, form: Format = "markdown") -> tuple[dict[str, str], dict[str, object]]:
+    """The display bundle and the output metadata of a run that has ended.
+
+    Args:
+        run: The run.
+        form: How the text is shown.
+
+    Returns:
+        `{"text/html": …, "text/plain": …}` of our closed vocabulary, and `{"vig_notebook": provenance}`.
+    """
+    text = mask(run.text_so_far)
+    html = [_reasoning(run), answer_html(text, form), ending_html(run, form=form)]
+    plain = [visible(text), ending_plain(run, form=form)]
+    bundle = {"text/html": "".join(filter(None, html)), "text/plain": "\n\n".join(filter(None, plain))}
+    return bundle, {"vig_notebook": provenance(run)}
+
+
+def ending_plain(run: Run, *, form: Format = "markdown") -> str:
+    """`ending_html` as plain text."""
+    failure = run.error or form_error(run, form)
+    facts = " · ".join(mask(visible(fact)) for fact in (badge(run.endpoint), *footer_facts(run)) if fact)
+    return "\n".join([*([mask(visible(str(failure)))] if failure is not None else []), f"[{facts}]"])
+
+
+def ending_html(run: Run, *, form: Format = "markdown") -> str:
+    """What stands below the text of a run that has ended: the error, if any, and the provenance."""
+    failure = run.error or form_error(run, form)
+    return (error_card(failure) if failure is not None else "") + _footer(run)
+
+
+def answer_html(text: str, form: Format) -> str:
+    """The text of an answer as closed HTML."""
+    if not text:
+        return ""
+    match form:
+        case "markdown":
+            return f'<div class="vig-answer">{render_html(text)}</div>'
+        case "text":
+            return f'<div class="vig-answer"><pre>{escape_text(text)}</pre></div>'
+        case "code":
+            return answer_html(text if first_code_block(text) is not None else as_fence(text), "markdown")
+        case "json":
+            return answer_html(as_fence(_pretty(text), "json"), "markdown")
+
+
+def provenance(run: Run) -> dict[str, object]:
+    """Where an answer comes from, for the metadata of its output. Nothing secret, no prompt."""
+    completion = run.completion
+    return {
+        "run": run.id,
+        "state": run.state.value,
+        "model": completion.model or run.request.model,
+        "server": run.endpoint.name,
+        "base_url": run.endpoint.base_url if run.endpoint.kind not in {"demo", "local"} else run.endpoint.kind,
+        "parameters": json.loads(mask(json.dumps(sent_parameters(run), default=str))),
+        "finish_reason": completion.finish_reason,
+        "usage": completion.usage.to_dict() if completion.usage is not None else None,
+        "first_token_s": _round(run.first_token_s),
+        "total_s": _round(run.elapsed_s),
+        "created_at": run.created_at.isoformat(timespec="seconds"),
+        **({"chat": run.chat} if run.chat else {}),
+    }
+
+
+def _round(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def form_error(run: Run, form: Format) -> VigthoriaError | None:
+    """Why a whole answer is not of the form that was asked for, or None."""
+    if form != "json" or run.state is not RunState.DONE:
+        return None
+    try:
+        parse_json(run.text_so_far)
+    except VigthoriaError as error:
+        return error
+    return None
+
+
+def _pretty(text: str) -> str:
+    try:
+        return json.dumps(parse_json(text), indent=2, ensure_ascii=False)
+    except VigthoriaError:
+        return text
+
+
+def _reasoning(run: Run) -> str:
+    reasoning = mask(run.reasoning_so_far)
+    if not reasoning:
+        return ""
+    return f'<div class="vig-reasoning"><div class="vig-note">Reasoning</div><pre>{escape_text(reasoning)}</pre></div>'
+
+
+def _footer(run: Run) -> str:
+    mark = badge(run.endpoint)
+    words = " · ".join(escape_text(mask(fact)) for fact in footer_facts(run) if fact)
+    return '<div class="vig-footer">' + (f'<span class="vig-badge">{mark}</span> ' if mark else "") + words + "</div>"

@@ -1,0 +1,111 @@
+"""Start a question and show its run, in the way that the front end can show it.
+
+===========  ==========================================================================================
+a person     a view that streams; the cell returns at once, and the record replaces the view at the end
+headless     (nbconvert, papermill, nbval) the cell waits, and writes one display, the record
+terminal     the text is printed as it comes; Ctrl+C stops it
+===========  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from IPython.display import display
+
+from vig_notebook.api import ask
+from vig_notebook.notebook.interrupt import watch_interrupts
+from vig_notebook.notebook.painter import Painter
+from vig_notebook.notebook.record import ending_plain, record
+from vig_notebook.notebook.view import RunView
+from vig_notebook.render import visible
+from vig_notebook.settings import mask
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from vig_notebook.api import Question
+    from vig_notebook.chats import Chat
+    from vig_notebook.notebook.record import Format
+    from vig_notebook.run import Run
+    from vig_notebook.wire.chat import Delta
+
+__all__ = ["FrontEnd", "front_end", "show"]
+
+
+class FrontEnd(Enum):
+    """Who is looking."""
+
+    PERSON = "person"
+    HEADLESS = "headless"
+    TERMINAL = "terminal"
+
+
+def front_end(shell: InteractiveShell) -> FrontEnd:
+    """Tell who is looking: a person's front end allows `input()`, a program that runs notebooks does not."""
+    kernel: Any = getattr(shell, "kernel", None)
+    if kernel is None:
+        return FrontEnd.TERMINAL
+    content = kernel.get_parent("shell").get("content", {})
+    return FrontEnd.PERSON if content.get("allow_stdin", False) else FrontEnd.HEADLESS
+
+
+def show(asked: Question, shell: InteractiveShell, *, form: Format = "markdown", chat: Chat | None = None) -> Run:
+    """Start a question and show it. With a person at the front end it returns at once, else at the end.
+
+    Raises:
+        KeyboardInterrupt: Interrupted while waiting; the run is stopped, what came is shown.
+    """
+    match front_end(shell):
+        case FrontEnd.PERSON:
+            return _stream(asked, form=form, chat=chat)
+        case FrontEnd.HEADLESS:
+            return _record(asked, form=form, chat=chat)
+        case FrontEnd.TERMINAL:
+            return _print(asked, chat=chat)
+
+
+def _stream(asked: Question, *, form: Format, chat: Chat | None) -> Run:
+    view = RunView(form=form)
+    view.display()
+    run = ask(asked, sinks=(Painter(view, plain=form != "markdown"),), chat=chat)
+    view.watch(run)
+    watch_interrupts()
+    return run
+
+
+def _record(asked: Question, *, form: Format, chat: Chat | None) -> Run:
+    run = ask(asked, chat=chat)
+    try:
+        run.wait()
+    finally:
+        run.wait()  # after an interrupt the run is stopped, and its end is near
+        bundle, metadata = record(run, form=form)
+        display(bundle, raw=True, metadata=metadata)
+    return run
+
+
+def _print(asked: Question, *, chat: Chat | None) -> Run:
+    run = ask(asked, sinks=(_Printer(),), chat=chat)
+    try:
+        run.wait()
+    finally:
+        run.wait()
+        sys.stdout.write(f"\n{ending_plain(run)}\n")
+    return run
+
+
+class _Printer:
+    """A sink that prints the answer, with hidden characters made visible: a terminal obeys escape codes."""
+
+    def start(self, run: Run) -> None:
+        pass
+
+    def write(self, delta: Delta) -> None:
+        sys.stdout.write(mask(visible(delta.content or delta.refusal or "")))
+        sys.stdout.flush()
+
+    def finish(self, run: Run) -> None:
+        pass

@@ -1,0 +1,138 @@
+"""What the page says of a run: its status line, its footer, its error card, and the sentence that is announced.
+
+Plain text comes out as lists of facts; HTML is made here only from escaped text and our own classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vig_notebook.render import escape_text, visible
+from vig_notebook.run import RunState
+from vig_notebook.settings import mask
+
+if TYPE_CHECKING:
+    from vig_notebook.errors import VigthoriaError
+    from vig_notebook.run import Run
+    from vig_notebook.settings import Endpoint
+
+__all__ = ["announcement", "badge", "error_card", "error_text", "facts", "footer_facts", "status_html"]
+
+STATE_WORDS = {
+    RunState.QUEUED: "Queued",
+    RunState.CONNECTING: "Connecting",
+    RunState.STREAMING: "Streaming",
+    RunState.DONE: "Done",
+    RunState.STOPPED: "Stopped",
+    RunState.FAILED: "Failed",
+}
+
+
+def badge(endpoint: Endpoint) -> str:
+    """The word that marks an answer which does not come from a server of the user's; empty for one that does."""
+    return {"demo": "demo", "local": "local"}.get(endpoint.kind, "")
+
+
+def facts(run: Run) -> list[str]:
+    """State, model, elapsed time, first token, tokens and speed, as far as they are known yet."""
+    words = [STATE_WORDS[run.state], run.request.model, f"{run.elapsed_s:.1f} s", *_measured(run)]
+    if run.status:
+        words.insert(1, run.status)
+    return words
+
+
+def footer_facts(run: Run) -> list[str]:
+    """The provenance of an answer: model, server, parameters that were sent, tokens, first token, total, state."""
+    server = run.endpoint.name
+    if run.endpoint.note:
+        server = f"{server}: {run.endpoint.note}"
+    return [
+        run.completion.model or run.request.model,
+        server,
+        *(f"{name} {_short(value)}" for name, value in sent_parameters(run).items()),
+        *_measured(run),
+        f"{run.elapsed_s:.1f} s",
+        _ending(run),
+    ]
+
+
+def sent_parameters(run: Run) -> dict[str, object]:
+    """The members of the request that were sent, without the messages and what every request has."""
+    body = run.request.to_body()
+    return {
+        name: value for name, value in body.items() if name not in {"messages", "model", "stream", "stream_options"}
+    }
+
+
+def status_html(run: Run) -> str:
+    """The status line of a run that is under way."""
+    mark = badge(run.endpoint)
+    words = " · ".join(escape_text(fact) for fact in facts(run) if fact)
+    return (f'<span class="vig-badge">{mark}</span> ' if mark else "") + f"<span>{words}</span>"
+
+
+def announcement(run: Run) -> str:
+    """The sentence that a screen reader says about the state of the run."""
+    match run.state:
+        case RunState.QUEUED | RunState.CONNECTING:
+            return f"Asking {run.request.model}."
+        case RunState.STREAMING:
+            return "The answer has begun."
+        case RunState.DONE:
+            return f"The answer is complete: {run.completion.output_tokens} tokens."
+        case RunState.STOPPED:
+            return "Stopped. The text so far is kept."
+        case RunState.FAILED:
+            return f"Failed: {run.error}"
+
+
+def error_card(error: VigthoriaError) -> str:
+    """An error as a card: what failed, what was seen, what to do. Escaped, the key masked."""
+    title, *lines = (escape_text(mask(_sentence(line))) for line in (error.what, error.seen, error.advice) if line)
+    rest = "".join(f'<div class="vig-card-line">{line}</div>' for line in lines)
+    return f'<div class="vig-card"><div class="vig-card-title">{title}</div>{rest}</div>'
+
+
+def error_text(error: VigthoriaError) -> str:
+    """An error as plain text, the key masked and nothing in it that a terminal obeys."""
+    return visible(mask(str(error)))
+
+
+def _measured(run: Run) -> list[str]:
+    words = []
+    if run.first_token_s is not None:
+        words.append(f"first token {run.first_token_s:.2f} s")
+    count, exact, speed = _tokens(run)
+    if count:
+        words.append(f"{'' if exact else '≈'}{count:,} tokens")
+    if speed:
+        words.append(f"{speed:.0f} tokens/s")
+    return words
+
+
+def _tokens(run: Run) -> tuple[int, bool, float | None]:
+    """Tokens of the answer, whether the server counted them, and tokens a second after the first."""
+    if run.state.ended:
+        completion = run.completion
+        return completion.output_tokens, completion.output_tokens_are_exact, completion.tokens_per_s
+    return run.delta_count, False, run.delta_count / run.streaming_s if run.streaming_s > 1 else None
+
+
+def _ending(run: Run) -> str:
+    if run.state is RunState.DONE:
+        reason = run.completion.finish_reason
+        return {"length": "done: cut at max_tokens", "content_filter": "done: cut by the content filter"}.get(
+            reason or "", "done"
+        )
+    if run.state is RunState.FAILED and run.error is not None:
+        return f"failed: {run.error.kind.replace('_', ' ')}"
+    return str(run.state).lower()
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

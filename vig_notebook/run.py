@@ -1,0 +1,392 @@
+"""One generation from its request to its end: `Run`, its states, and the sinks its text goes to.
+
+```
+QUEUED ──> CONNECTING ──> STREAMING ──> DONE       the answer is whole
+   │            │              ├──────> STOPPED    stop() was called; what came is kept
+   └────────────┴──────────────┴──────> FAILED     run.error says why; what came is kept
+```
+
+`stop()` leads from every state on the left to STOPPED. A run is owned by the engine: one task on the
+streaming thread drives it, and everything here that is not marked otherwise may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from vig_notebook.answers import parse_json
+from vig_notebook.ending import Ending
+from vig_notebook.errors import VigthoriaError
+from vig_notebook.wire.accumulate import Completion
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    from vig_notebook.settings import Endpoint
+    from vig_notebook.sinks import Driver, Sink, Source, Stream
+    from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Delta
+
+__all__ = ["Plan", "Run", "RunState"]
+
+_log = logging.getLogger(__name__)
+
+
+class RunState(StrEnum):
+    """Where a run is; the last three are ends."""
+
+    QUEUED = "QUEUED"
+    CONNECTING = "CONNECTING"
+    STREAMING = "STREAMING"
+    DONE = "DONE"
+    STOPPED = "STOPPED"
+    FAILED = "FAILED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self in {RunState.DONE, RunState.STOPPED, RunState.FAILED}
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """What a run does on its way to the server, each step on the streaming thread.
+
+    Attributes:
+        after: A run that must have ended first, such as the turn before in a chat.
+        prepare: Makes the request once `after` has ended; None keeps the request as it is.
+        connect: Opens the server, for one that must first be started; None keeps the endpoint.
+        source: Asked before the server is.
+    """
+
+    after: Run | None = None
+    prepare: Callable[[ChatRequest], ChatRequest] | None = None
+    connect: Callable[[Callable[[str], None]], Awaitable[Endpoint]] | None = None
+    source: Source | None = None
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Moments of a run, in seconds of `time.monotonic`."""
+
+    created: float = field(default_factory=time.monotonic)
+    begun: float | None = None
+    first_piece: float | None = None
+    ended: float | None = None
+
+
+class Run:
+    """One generation: request, state, text so far, timings, and how it ended.
+
+    Made by `vig_notebook.start`, a `%%vigthoria` cell or the panel, never directly. Values wait: `text`,
+    `str(run)` and `result()` block until the end, while the streaming and the painting go on in their own
+    thread; `await run` awaits. `text_so_far` and `repr(run)` never wait. An interrupt (or the cancellation
+    of an `await`) while waiting stops the run, as it does for an awaited `asyncio.Task`.
+
+    Attributes:
+        id: 32 hexadecimal digits, unique.
+        request: What is sent. In a chat it is final once the turn before has ended.
+        endpoint: The server that answers.
+        state: Where the run is.
+        status: A few words more on the state, such as "waiting 3 s: rate limited"; may be empty.
+        error: Why the run failed, or None.
+        created_at: When it was started, in UTC.
+        chat: Name of the chat this is a turn of, or None.
+        labels: Free words of whoever started it, such as the experiment and the prompt's version.
+    """
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        endpoint: Endpoint,
+        *,
+        sinks: tuple[Sink, ...] = (),
+        plan: Plan | None = None,
+        chat: str | None = None,
+        labels: dict[str, str] | None = None,
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self.request = request
+        self.endpoint = endpoint
+        self.state = RunState.QUEUED
+        self.status = ""
+        self.error: VigthoriaError | None = None
+        self.created_at = datetime.now(UTC)
+        self.chat = chat
+        self.labels = labels or {}
+        self._sinks = list(sinks)
+        self._plan = plan or Plan()
+        self._clock = _Clock()
+        self._pieces: list[str] = []
+        self._reasoning: list[str] = []
+        self._delta_count = 0
+        self._stream: Stream | None = None
+        self._completion = Completion()
+        self._stop_asked = False
+        self._task: asyncio.Task[None] | None = None
+        self._end = Ending()
+
+    # What a user reads.
+
+    @property
+    def text(self) -> str:
+        """The whole text of the answer. Waits for the end.
+
+        Returns:
+            The text; of a stopped run, the text up to the stop.
+
+        Raises:
+            VigthoriaError: The run failed. What had come is in `text_so_far`.
+            KeyboardInterrupt: The kernel was interrupted while waiting; the run is stopped.
+        """
+        return self.result().text
+
+    @property
+    def text_so_far(self) -> str:
+        """The text that has come until now. Never waits and never raises."""
+        return "".join(self._pieces)
+
+    @property
+    def reasoning_so_far(self) -> str:
+        """The reasoning that has come until now. Never waits and never raises."""
+        return "".join(self._reasoning)
+
+    @property
+    def delta_count(self) -> int:
+        """How many deltas with text or reasoning have come."""
+        return self._delta_count
+
+    @property
+    def completion(self) -> Completion:
+        """What the run has left behind until now; final once the run has ended. Never waits."""
+        if self.state.ended:
+            return self._completion
+        return self._snapshot()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, or from start to end."""
+        return (self._clock.ended or time.monotonic()) - self._clock.created
+
+    @property
+    def streaming_s(self) -> float:
+        """Seconds since the first text or reasoning, or from it to the end; 0 before it."""
+        first = self._clock.first_piece
+        return 0.0 if first is None else (self._clock.ended or time.monotonic()) - first
+
+    @property
+    def first_token_s(self) -> float | None:
+        """Seconds from the sending of the request to the first text or reasoning, or None before it."""
+        if self._clock.first_piece is None or self._clock.begun is None:
+            return None
+        return self._clock.first_piece - self._clock.begun
+
+    def result(self, timeout_s: float | None = None) -> Completion:
+        """Wait for the end and return what the run left behind.
+
+        Args:
+            timeout_s: Seconds to wait; None waits for as long as it takes. The run goes on after a timeout.
+
+        Returns:
+            The completion, also of a stopped run.
+
+        Raises:
+            VigthoriaError: The run failed; `.completion` of the error holds what had come.
+            TimeoutError: The run had not ended after `timeout_s`.
+            KeyboardInterrupt: The kernel was interrupted while waiting; the run is stopped.
+            RuntimeError: Called on the streaming thread, which would wait for itself.
+        """
+        if not self.wait(timeout_s):
+            raise TimeoutError(
+                f"the run had not ended after {timeout_s} s and goes on: wait again with run.result(), or run.stop()"
+            )
+        if self.error is not None:
+            raise self.error
+        return self._completion
+
+    def json(self) -> object:
+        """Wait for the end and parse the text as JSON; a code fence around it is taken off.
+
+        Raises:
+            VigthoriaError: The run failed, or the text is not JSON.
+            KeyboardInterrupt: The kernel was interrupted while waiting; the run is stopped.
+        """
+        return parse_json(self.text)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end without looking at how it ended.
+
+        When it returns True the socket is closed and every sink has finished.
+
+        Args:
+            timeout_s: Seconds to wait; None waits for as long as it takes.
+
+        Returns:
+            Whether the run has ended.
+
+        Raises:
+            KeyboardInterrupt: The kernel was interrupted while waiting; the run is stopped.
+            RuntimeError: Called on the streaming thread, which would wait for itself.
+        """
+        if self._end.reached:
+            return True
+        if self._task is not None and _is_running(self._task.get_loop()):
+            raise RuntimeError("a run cannot be waited for on the streaming thread: use `await run` there")
+        try:
+            return self._end.wait(timeout_s)
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the run: cancel its task and close its socket. The text that came is kept.
+
+        Returns at once; `wait()` tells when the socket is closed. May be called from any thread, at any
+        time, any number of times; after the end it does nothing.
+        """
+        self._stop_asked = True
+        task = self._task
+        if task is not None and not self._end.reached and not task.get_loop().is_closed():
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def __await__(self) -> Generator[object, None, Completion]:
+        """Await the end; the same value and errors as `result()`. Cancelling the await stops the run."""
+        return self._wait_in_loop().__await__()
+
+    def __str__(self) -> str:
+        """The whole text; waits for the end, as `text` does."""
+        return self.text
+
+    def __repr__(self) -> str:
+        """A line about the run; never waits."""
+        return f"<Run {self.id[:8]} {self.state} {self.request.model} {len(self.text_so_far)} characters>"
+
+    # What the engine calls, on the streaming thread.
+
+    def own(self, task: asyncio.Task[None]) -> None:
+        """Take the task that drives this run; its end, also before its first step, is the run's end."""
+        self._task = task
+        task.add_done_callback(self._finish)
+        if self._stop_asked:
+            task.cancel()
+
+    async def drive(self, engine: Driver) -> None:
+        """Go from QUEUED to the end of the stream.
+
+        Raises:
+            VigthoriaError: The run failed.
+            asyncio.CancelledError: It was stopped.
+        """
+        self._tell("start", self)
+        if self._plan.after is not None:
+            self.status = "waiting for the turn before"
+            await self._plan.after.ended()
+        if self._plan.prepare is not None:
+            self.request = self._plan.prepare(self.request)
+        self.status = "waiting for a free slot"
+        async with engine.slot(self.endpoint):
+            await self._generate(engine)
+
+    async def ended(self) -> None:
+        """Return when the run has ended, however it ended. Cancelling this stops nothing."""
+        await self._end.waited()
+
+    async def _generate(self, engine: Driver) -> None:
+        self.state, self.status = RunState.CONNECTING, ""
+        if self._plan.connect is not None:
+            self.endpoint = await self._plan.connect(self._say)
+        self._clock.begun = time.monotonic()
+        recorded = self._plan.source(self) if self._plan.source is not None else None
+        async with recorded or engine.open(self, on_wait=self._waiting) as stream:
+            self._stream = stream
+            async for chunk in stream:
+                self._take(chunk)
+
+    def _say(self, status: str) -> None:
+        self.status = status
+
+    def _waiting(self, wait_s: float, error: VigthoriaError) -> None:
+        self.status = f"waiting {wait_s:.0f} s: {error.kind.replace('_', ' ')}" if wait_s else ""
+
+    def _take(self, chunk: ChatCompletionChunk) -> None:
+        for choice in chunk.choices:
+            delta = choice.delta
+            if choice.index == 0 and (delta.content or delta.reasoning or delta.refusal):
+                self._begin_streaming()
+                self._delta_count += 1
+                if delta.content:
+                    self._pieces.append(delta.content)
+                if delta.reasoning:
+                    self._reasoning.append(delta.reasoning)
+                self._tell("write", delta)
+
+    def _begin_streaming(self) -> None:
+        if self._clock.first_piece is None:
+            self._clock.first_piece = time.monotonic()
+            self.state, self.status = RunState.STREAMING, ""
+
+    def _tell(self, verb: Literal["start", "write", "finish"], what: Run | Delta) -> None:
+        for sink in tuple(self._sinks):
+            try:
+                getattr(sink, verb)(what)
+            except Exception:  # noqa: BLE001  a broken display or log must not take the answer with it
+                self._sinks.remove(sink)
+                _log.exception("a sink of run %s failed and was dropped; the run goes on", self.id[:8])
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self._clock.ended = time.monotonic()
+        error = None if task.cancelled() else task.exception()
+        self._completion = self._snapshot()
+        if task.cancelled() or (self._stop_asked and error is not None):
+            self.state = RunState.STOPPED
+        elif error is not None:
+            self._fail(error)
+        else:
+            self.state = RunState.DONE
+        self.status = ""
+        self._plan = Plan()
+        self._tell("finish", self)
+        self._end.reach()
+
+    def _fail(self, error: BaseException) -> None:
+        if not isinstance(error, VigthoriaError):
+            _log.error("run %s failed inside vig_notebook", self.id[:8], exc_info=error)
+            error = VigthoriaError(
+                "the run failed inside vig_notebook",
+                seen=type(error).__name__,
+                advice="Please report it with the log of the kernel; the text that came is kept",
+            )
+        error.completion = self._completion
+        self.error, self.state = error, RunState.FAILED
+
+    def _snapshot(self) -> Completion:
+        completion = self._stream.completion() if self._stream is not None else Completion()
+        begun = self._clock.begun
+        timings = replace(
+            completion.timings,
+            queue_s=(begun or self._clock.ended or time.monotonic()) - self._clock.created,
+            first_token_s=self.first_token_s,
+            total_s=self.elapsed_s,
+        )
+        return replace(completion, timings=timings)
+
+    async def _wait_in_loop(self) -> Completion:
+        try:
+            await self._end.waited()
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            self.stop()
+            raise
+        return self.result(0)
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False

@@ -1,0 +1,81 @@
+"""Which server answers, decided in this one place.
+
+explicit base URL or profile > `VIGTHORIA_BASE_URL` > Vigthoria when `VIGTHORIA_API_KEY` is set > the local
+model when it is installed > the scripted demo server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vig_notebook.demo import DemoServer
+from vig_notebook.engine import engine
+from vig_notebook.settings import Endpoint, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from vig_notebook.settings import Secret
+
+__all__ = ["Server", "choose", "models"]
+
+DEMO = Endpoint(base_url="", kind="demo", name="the scripted demo server", default_model="demo")
+"""What is known of the demo server before it has started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that was chosen.
+
+    Attributes:
+        endpoint: What is known of it now.
+        connect: Starts it on the streaming thread, says meanwhile what it does, and gives its final endpoint;
+            None when it needs no start.
+    """
+
+    endpoint: Endpoint
+    connect: Callable[[Callable[[str], None]], Awaitable[Endpoint]] | None = None
+
+
+def choose(
+    *,
+    base_url: str | None = None,
+    api_key: str | Secret | None = None,
+    key_env: str | None = None,
+    profile: str | None = None,
+) -> Server:
+    """Choose the server for a request. Starts nothing.
+
+    Raises:
+        ConfigError: As `vig_notebook.settings.resolve`.
+    """
+    endpoint = resolve(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
+    if endpoint is not None:
+        return Server(endpoint=endpoint)
+    return Server(endpoint=DEMO, connect=_start_demo)
+
+
+async def models(server: Server) -> list[str]:
+    """The names of a server's models. On the streaming thread.
+
+    Raises:
+        VigthoriaError: As `Client.models`.
+    """
+    endpoint = server.endpoint if server.connect is None else await server.connect(_say_nothing)
+    return await engine().client(endpoint).models()
+
+
+def _say_nothing(_status: str) -> None:
+    pass
+
+
+async def _start_demo(_say: Callable[[str], None]) -> Endpoint:
+    server = await engine().shared("the demo server", _demo)
+    return server.endpoint
+
+
+async def _demo() -> DemoServer:
+    server = DemoServer()
+    await server.start()
+    return server
