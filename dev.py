@@ -25,7 +25,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +107,9 @@ def demo(*, port: int, show: bool, model: bool) -> int:
     """Open JupyterLab on the quickstart notebook, and end it with Ctrl+C.
 
     The notebooks are copies in `.demo`, so that running them changes none of the stored ones.
+
+    Returns:
+        0 when it was ended with Ctrl+C, else the exit code of JupyterLab.
     """
     port = port_or_free(port)
     python = make_environment()
@@ -119,7 +122,9 @@ def demo(*, port: int, show: bool, model: bool) -> int:
         wait_until_up(server, port=port, token=token)
         say(f"JupyterLab runs at\n\n    {page}\n")
         say(f"the notebooks are copies in {DEMO_FOLDER.name}/; Ctrl+C ends it")
-        return server.wait()
+        with suppress(KeyboardInterrupt):
+            return server.wait()
+    return 0
 
 
 def test(pytest_arguments: Sequence[str]) -> int:
@@ -202,13 +207,18 @@ def install_into(environment: Path, *requirements: str) -> Path:
 
 def create(environment: Path) -> None:
     """Make a virtual environment with pip in it, also where Debian has left out ensurepip."""
-    if importlib.util.find_spec("ensurepip") is None and importlib.util.find_spec("pip") is None:
+    if not is_installed("ensurepip") and not is_installed("pip"):
         install_debian_package("python3-venv", otherwise="This Python has neither ensurepip nor pip")
-    has_ensurepip = importlib.util.find_spec("ensurepip") is not None
-    options = () if has_ensurepip else ("--without-pip",)
-    must(sys.executable, "-m", "venv", "--clear", *options, environment)
-    if not has_ensurepip:
+    if is_installed("ensurepip"):
+        must(sys.executable, "-m", "venv", "--clear", environment)
+    else:
+        must(sys.executable, "-m", "venv", "--clear", "--without-pip", environment)
         must(sys.executable, "-m", "pip", "-qq", "--python", python_of(environment), "install", "pip")
+
+
+def is_installed(module: str) -> bool:
+    """Whether the Python that runs this script has a module."""
+    return importlib.util.find_spec(module) is not None
 
 
 def pip(python: Path, *arguments: str) -> None:
