@@ -1,0 +1,23 @@
+"""Tokens of the demo server: words and signs, about five characters of English each."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_TOKEN: Final = re.compile(r" ?[^\W_]{1,14}[.,:;!?]?|\s*\n\s*| +|[^\w\s]{1,3}|.", re.DOTALL)
+
+
+def split_tokens(text: str) -> list[str]:
+    """Cut a text into tokens; joined, they are the text again."""
+    return _TOKEN.findall(text)
+
+
+def count_tokens(text: str) -> int:
+    """Count the tokens of a text."""
+    return len(split_tokens(text))
+
+
+def estimate_tokens(text: str) -> int:
+    """Give about the number of tokens of a prompt, four characters each: it may be a megabyte."""
+    return (len(text) + 3) // 4
