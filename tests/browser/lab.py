@@ -110,9 +110,7 @@ class Lab:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("VIG", "JUPYTER"))}
-        homes = {
-            f"XDG_{kind}_HOME": self.root / kind.lower() for kind in ("CONFIG", "DATA", "STATE", "CACHE")
-        }
+        homes = {f"XDG_{kind}_HOME": self.root / kind.lower() for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
         own = homes | {
             "IPYTHONDIR": self.root / "ipython",
             "JUPYTERLAB_SETTINGS_DIR": self.root / "settings",
@@ -149,10 +147,8 @@ class Lab:
 
     def _ask(self, path: str, *, method: str = "GET") -> Any:
         headers = {"Authorization": f"token {self._token}"}
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}/{path}", headers=headers, method=method
-        )
-        with urllib.request.urlopen(request, timeout=END_LIMIT_S) as response:  # noqa: S310
+        request = urllib.request.Request(f"http://127.0.0.1:{self._port}/{path}", headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=END_LIMIT_S) as response:
             body = response.read()
         return json.loads(body) if body else None
 
@@ -221,15 +217,11 @@ class Notebook:
 
     def wait_for_output_text(self, i: int, text: str, *, limit_s: float = STEP_LIMIT_S) -> None:
         """Wait until the output of the cell contains the text."""
-        self._wait_for(
-            "([i, text]) => cell(i).outputArea.node.textContent.includes(text)", [i, text], limit_s
-        )
+        self._wait_for("([i, text]) => cell(i).outputArea.node.textContent.includes(text)", [i, text], limit_s)
 
     def wait_for_output_without(self, i: int, text: str, *, limit_s: float = STEP_LIMIT_S) -> None:
         """Wait until the output of the cell no longer contains the text."""
-        self._wait_for(
-            "([i, text]) => !cell(i).outputArea.node.textContent.includes(text)", [i, text], limit_s
-        )
+        self._wait_for("([i, text]) => !cell(i).outputArea.node.textContent.includes(text)", [i, text], limit_s)
 
     def stop_button(self, i: int) -> Locator:
         """The Stop button in the cell's output."""
@@ -245,9 +237,7 @@ class Notebook:
 
     def interrupt_kernel(self) -> None:
         """Click ■ in the toolbar."""
-        self.page.locator(
-            ".jp-NotebookPanel-toolbar [data-command='notebook:interrupt-kernel']"
-        ).first.click()
+        self.page.locator(".jp-NotebookPanel-toolbar [data-command='notebook:interrupt-kernel']").first.click()
 
     def restart_kernel(self) -> None:
         """Restart the kernel and wait until it is idle; the outputs stay."""
@@ -265,9 +255,7 @@ class Notebook:
     def set_theme(self, kind: str) -> None:
         """Change the theme: "light" or "dark"."""
         name = f"JupyterLab {kind.capitalize()}"
-        self._evaluate(
-            "async theme => { await jupyterapp.commands.execute('apputils:change-theme', {theme}); }", name
-        )
+        self._evaluate("async theme => { await jupyterapp.commands.execute('apputils:change-theme', {theme}); }", name)
         self._wait_for("theme => document.body.dataset.jpThemeName === theme", name)
 
     def set_width(self, width_px: int) -> None:
