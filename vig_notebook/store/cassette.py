@@ -8,7 +8,6 @@ the same answers again gives the same bytes.
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,13 +20,14 @@ from vig_notebook.store.schema import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["FORMAT", "export_cassette", "export_runs", "import_runs"]
 
 FORMAT: Final = {"format": "vig_notebook runs", "version": 1}
 
 _CASSETTE: Final = (
-    "any_server_key", "base_url", "choices", "delta_count", "finish_reason", "key", "messages", "model",
+    "any_server_key", "base_url", "choices", "delta_count", "extra", "finish_reason", "key", "messages", "model",
     "parameters", "prompt", "reasoning", "refusal", "text", "tool_calls", "usage",
 )  # fmt: skip
 _OF_THIS_FILE: Final = frozenset({"number", "host", "pid", "process_start"})
@@ -50,7 +50,7 @@ def export_cassette(connection: sqlite3.Connection, path: Path) -> int:
         How many answers were written.
     """
     last = "SELECT max(number) FROM runs WHERE state = 'done' AND key IS NOT NULL GROUP BY key"
-    return _write(path, _rows(connection, _CASSETTE, f"WHERE number IN ({last}) ORDER BY key"))  # noqa: S608
+    return _write(path, _rows(connection, _CASSETTE, f"WHERE number IN ({last}) ORDER BY key"))
 
 
 def import_runs(connection: sqlite3.Connection, path: Path) -> int:
@@ -63,7 +63,7 @@ def import_runs(connection: sqlite3.Connection, path: Path) -> int:
         ConfigError: The file cannot be read, or is not such a file; nothing was imported.
     """
     known = set(_columns(connection)) - _OF_THIS_FILE
-    new = 0
+    new = number = 0
     try:
         with transaction(connection), path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):

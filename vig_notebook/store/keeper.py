@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from copy import copy
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from vig_notebook.errors import ConfigError, VigthoriaError
 from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_locked, open_log, set_aside
-from vig_notebook.store.processes import this_process
 from vig_notebook.store.schema import transaction
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ class Keeper:
         self.warning: str | None = None
         self.failed = False
         self._path = path
-        self._process = this_process()
         self._log: Opened | None = None
         self._recorders: dict[Recorder, None] = {}  # those whose end is not saved, oldest first
 
@@ -79,7 +78,7 @@ class Keeper:
         try:
             log = self._opened()
             if log.refusal is not None:
-                raise log.refusal  # noqa: TRY301  one way out for every refusal
+                raise copy(log.refusal)
             future.set_result(function(log.connection))
         except sqlite3.Error as error:
             future.set_exception(self._unreadable(error))
@@ -105,7 +104,7 @@ class Keeper:
         if log.refusal is None:
             with transaction(log.connection):
                 for recorder in waiting:
-                    recorder.save(log.connection, self._process)
+                    recorder.save(log.connection, log.process)
         for recorder in waiting:
             self._done(recorder)
         if self.failed:

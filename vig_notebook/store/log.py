@@ -79,6 +79,8 @@ class Store:
 
     def recorder(self) -> Recorder:
         """Make the sink that logs one run; give it to the run before it starts."""
+        if self.path:
+            self._writer.start()
         return Recorder(self._writer.wake if self.path else _ignore, self.repeats, log_prompts=self._log_prompts)
 
     def search(
@@ -144,9 +146,7 @@ class Store:
         """Give a conversation up to its last answer, to go on with it; empty when there is none."""
         return self._ask(lambda connection: search.chat_messages(connection, name))
 
-    def forget(
-        self, *run_ids: str, before: str | datetime | None = None, everything: bool = False
-    ) -> int:
+    def forget(self, *run_ids: str, before: str | datetime | None = None, everything: bool = False) -> int:
         """Delete runs for good: no byte of them stays in the files of the log.
 
         Args:
@@ -208,7 +208,7 @@ class Store:
 
     def flush(self) -> None:
         """Wait until everything that was left to save is in the file, or cannot be written now."""
-        self._ask(lambda connection: None)
+        self._ask(lambda _connection: None)
 
     def close(self) -> None:
         """Save what waits and close the file; waits at most a few seconds. A second call does nothing."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ import platformdirs
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.settings import read_environment
+from vig_notebook.store.processes import Process, this_process
 from vig_notebook.store.schema import prepare
 
 __all__ = ["BUSY_TIMEOUT_S", "OFF", "Opened", "is_damage", "is_locked", "log_path", "open_log", "set_aside"]
@@ -41,6 +42,7 @@ class Opened:
         connection: Belongs to the thread that opened it.
         path: The file, or None for a log in memory.
         inode: The file's number when it was opened.
+        process: The process that opened it.
         warning: What a person should know, or None.
         refusal: Why the file must not be used; searching raises it. The connection is one in memory.
     """
@@ -48,6 +50,7 @@ class Opened:
     connection: sqlite3.Connection
     path: Path | None = None
     inode: int = 0
+    process: Process = field(default_factory=this_process)
     warning: str | None = None
     refusal: ConfigError | None = None
 

@@ -33,9 +33,7 @@ class Recorder:
     a transaction, and `saved` when that was committed; until then everything is kept for the next try.
     """
 
-    def __init__(
-        self, wake: Callable[[Recorder], None], repeats: Repeats, *, log_prompts: bool = True
-    ) -> None:
+    def __init__(self, wake: Callable[[Recorder], None], repeats: Repeats, *, log_prompts: bool = True) -> None:
         self._wake = wake
         self._repeats = repeats
         self._log_prompts = log_prompts
@@ -121,9 +119,7 @@ class Recorder:
 
     def _save_end(self, connection: sqlite3.Connection, run: Run) -> None:
         _update(connection, run.id, self._end(run))
-        connection.execute(
-            "DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run.id,)
-        )
+        connection.execute("DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run.id,))
 
     def _save_part(self, connection: sqlite3.Connection, run: Run) -> None:
         text, reasoning = self._take_deltas()
@@ -136,9 +132,7 @@ class Recorder:
                 " SELECT number, ?, ?, ? FROM runs WHERE id = ?",
                 (now(), clean(whole, secrets), clean(part, secrets), run.id),
             )
-            connection.execute(
-                "UPDATE runs SET state = 'streaming' WHERE id = ? AND state <> 'streaming'", (run.id,)
-            )
+            connection.execute("UPDATE runs SET state = 'streaming' WHERE id = ? AND state <> 'streaming'", (run.id,))
 
     def _take_deltas(self) -> tuple[str, str]:
         """Move what has come into `_held`, where it stays until it was committed."""

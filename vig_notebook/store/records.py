@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "JSON_COLUMNS", "Record"]
 
-JSON_COLUMNS: Final = frozenset({"messages", "parameters", "tool_calls", "choices", "usage", "labels"})
+JSON_COLUMNS: Final = frozenset({"messages", "parameters", "tool_calls", "choices", "extra", "usage", "labels"})
 _TIMES: Final = frozenset({"created_at", "ended_at"})
 _NAMED: Final = ("temperature", "top_p", "max_tokens", "seed", "stop", "n")
 
@@ -48,6 +48,7 @@ class Record:
     finish_reason: str | None
     tool_calls: list[dict[str, object]] | None
     choices: list[dict[str, object]] | None
+    extra: dict[str, object] | None
     delta_count: int | None
     error_kind: str | None
     error: str | None
@@ -117,15 +118,22 @@ class Record:
         deltas: list[dict[str, object]] = [{"reasoning_content": part} for part in _cut(self.reasoning, size)]
         deltas += [{"content": part} for part in _cut(self.text, size)]
         chunks = [self._chunk([{"index": 0, "delta": delta}]) for delta in deltas]
-        return [*chunks, self._chunk(self._last_choices(), usage=self.usage)]
+        return [*chunks, self._chunk(self._last_choices(), usage=self.usage, extra=self.extra)]
 
     def _last_choices(self) -> list[dict[str, object]]:
         delta = {"refusal": self.refusal, "tool_calls": self.tool_calls}
         last: dict[str, object] = {"index": 0, "delta": delta, "finish_reason": self.finish_reason}
         return [last, *(_whole_choice(choice) for choice in self.choices or [] if choice.get("index"))]
 
-    def _chunk(self, choices: list[dict[str, object]], **members: object) -> ChatCompletionChunk:
-        named = {"id": self.answer_id, "model": self.answer_model, "choices": choices, **members}
+    def _chunk(
+        self,
+        choices: list[dict[str, object]],
+        *,
+        usage: dict[str, object] | None = None,
+        extra: dict[str, object] | None = None,
+    ) -> ChatCompletionChunk:
+        members = {"id": self.answer_id, "model": self.answer_model, "choices": choices, "usage": usage}
+        named = {**(extra or {}), **members}
         return decode_chunk(to_json({name: value for name, value in named.items() if value is not None}))
 
 

@@ -126,10 +126,11 @@ class Replay:
         last = request.to_body()["messages"][-1].get("content")
         words = mask(last if isinstance(last, str) else "a message with parts")
         shown = words if len(words) <= 60 else words[:59] + "…"
+        model = request.model or endpoint.default_model
         return ConfigError(
             "There is no recorded answer",
-            seen=f"{shown!r} to {request.model or endpoint.default_model} is not in {self._name} as often as it is asked",
-            advice="Ask it once with %vigthoria replay off, or take `on` instead of `only` to ask the server for what is missing.",
+            seen=f"{shown!r} to {model} is not in {self._name} as often as it is asked",
+            advice="Ask the server for it once: %vigthoria replay on.",
         )
 
 
@@ -166,7 +167,8 @@ async def replayed_chunks(record: Record, *, pace: Pace) -> AsyncIterator[ChatCo
         return
     chunks = record.chunks(record.delta_count or 1)
     first_s = record.first_token_s or 0.0
-    each_s = max((record.total_s or 0.0) - first_s, 0.0) / len(chunks)
+    rest_s = (record.total_s or 0.0) - (record.queue_s or 0.0) - first_s
+    each_s = max(rest_s, 0.0) / len(chunks)
     for number, chunk in enumerate(chunks):
         await asyncio.sleep(each_s if number else first_s)
         yield chunk
@@ -174,4 +176,4 @@ async def replayed_chunks(record: Record, *, pace: Pace) -> AsyncIterator[ChatCo
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ConfigError(f"The replay {name} is not known", seen=repr(value), advice=f"Take one of {', '.join(known)}.")
+        raise ConfigError(f"The replay {name} is not known", seen=repr(value), advice=f"Take {' or '.join(known)}.")

@@ -13,8 +13,6 @@ from vig_notebook.store.identity import question_of, to_json
 from vig_notebook.wire.text import well_formed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from vig_notebook.run import Run
     from vig_notebook.settings import Secret
     from vig_notebook.store.identity import Identity
@@ -120,6 +118,7 @@ def _completion_columns(completion: Completion, secrets: tuple[Secret, ...]) -> 
         "tool_calls": _spell(_clean_json(completion.tool_calls, secrets)) if completion.tool_calls else None,
         "choices": _spell(_clean_json(completion.choices, secrets)) if len(completion.choices) > 1 else None,
         "delta_count": completion.delta_count,
+        "extra": _spell(_clean_json(completion.extra, secrets)) if completion.extra else None,
         "usage": _spell(usage.to_dict()) if usage else None,
         "tokens_in": usage.prompt_tokens if usage else None,
         "tokens_out": usage.completion_tokens if usage else None,

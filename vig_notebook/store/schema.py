@@ -49,7 +49,7 @@ CREATE TABLE runs (
     base_url TEXT, server TEXT, model TEXT,
     prompt TEXT, messages TEXT, parameters TEXT,
     text TEXT NOT NULL DEFAULT '', reasoning TEXT NOT NULL DEFAULT '', refusal TEXT, finish_reason TEXT,
-    tool_calls TEXT, choices TEXT, delta_count INTEGER,
+    tool_calls TEXT, choices TEXT, extra TEXT, delta_count INTEGER,
     error_kind TEXT, error TEXT,
     queue_s REAL, retry_wait_s REAL, connect_s REAL, first_token_s REAL, total_s REAL,
     usage TEXT, tokens_in INTEGER, tokens_out INTEGER,

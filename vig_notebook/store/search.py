@@ -98,7 +98,7 @@ def by_id(connection: sqlite3.Connection, run_id: str) -> Record | None:
     exact = [record for record in found if record.id == run_id]
     if len(found) > 1 and not exact:
         raise ConfigError("The run is not clear", seen=f"several ids begin with {run_id}", advice="Give more of it.")
-    return (exact or found or [None])[0]
+    return next(iter(exact or found), None)
 
 
 def by_keys(connection: sqlite3.Connection, keys: Sequence[str], *, any_server: bool = False) -> dict[str, Record]:
@@ -122,7 +122,7 @@ def chat_messages(connection: sqlite3.Connection, name: str) -> list[dict[str, o
 def read(connection: sqlite3.Connection, tail: str, values: Sequence[object]) -> Iterator[Record]:
     """Read runs; `tail` is the statement from FROM on."""
     # Every name in the statement is written in this package; what a person gave is bound.
-    statement = f"SELECT runs.number, {COLUMNS} {tail}"  # noqa: S608
+    statement = f"SELECT runs.number, {COLUMNS} {tail}"
     for number, *row in connection.execute(statement, tuple(values)).fetchall():
         record = Record.from_row(row)
         yield record if record.ended_at else record.with_text(*text_so_far(connection, number))

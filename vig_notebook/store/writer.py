@@ -8,7 +8,6 @@ any thread ──────── call(function) ──┴─> bounded queue �
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import threading
@@ -42,18 +41,24 @@ _Call: TypeAlias = Callable[[Keeper], None]
 
 
 class Writer:
-    """Owner of the thread, a daemon named `vig-log` that starts at the first use."""
+    """Owner of the thread, a daemon named `vig-log`."""
 
     def __init__(self, path: Path | None, *, flush_interval_s: float = FLUSH_INTERVAL_S) -> None:
-        self._keeper = Keeper(path)
+        self._path = path
         self._flush_interval_s = flush_interval_s
-        self._queue: queue.Queue[Recorder | _Call | None] = queue.Queue(MAX_QUEUED)  # None ends the thread
-        self._pid = os.getpid()
-        self._crowded = False
-        self._next_save_s = 0.0
         self._closed = False
+        self._inherited: list[Keeper] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._keeper = Keeper(self._path)
+        # None ends the thread. A SimpleQueue never lets the streaming thread wait for a lock.
+        self._queue: queue.SimpleQueue[Recorder | _Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._next_save_s = 0.0
+        self._crowded = False
 
     @property
     def warning(self) -> str | None:
@@ -62,16 +67,25 @@ class Writer:
             return f"Some runs are not saved: more than {MAX_QUEUED} waited for the run log"
         return self._keeper.warning
 
+    def start(self) -> None:
+        """Start the thread, if it does not run yet. A forked child has no thread and begins anew."""
+        if self._pid != os.getpid():
+            self._inherited.append(self._keeper)  # SQLite: a child must not even close its parent's file
+            self._begin()
+        with self._lock:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._main, name="vig-log", daemon=True)
+                self._thread.start()
+
     def wake(self, recorder: Recorder) -> None:
-        """Have a recorder saved soon. Never waits; that the queue is full is said in `warning`."""
+        """Have a recorder saved soon. Never waits; that too many wait is said in `warning`."""
         if recorder.queued or self._closed:
             return
+        if self._queue.qsize() >= MAX_QUEUED:
+            self._crowded = True
+            return
         recorder.queued = True
-        try:
-            self._queue.put_nowait(recorder)
-        except queue.Full:
-            recorder.queued, self._crowded = False, True
-        self._start()
+        self._queue.put(recorder)
 
     def call(self, function: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run a function on the thread of the log, after all that was left to save before it.
@@ -91,24 +105,16 @@ class Writer:
         """
         if self._closed:
             raise ConfigError("The run log is closed", advice="Make a new Store.")
+        self.start()
         self._queue.put(action)
-        self._start()
 
     def close(self) -> None:
         """Save what waits and end the thread; waits at most `CLOSE_LIMIT_S`. A second call does nothing."""
         with self._lock:
             thread, self._thread, self._closed = self._thread, None, True
-        if thread is not None and self._pid == os.getpid():  # a forked child has no such thread
-            with contextlib.suppress(queue.Full):
-                self._queue.put(None, timeout=CLOSE_LIMIT_S)
+        if thread is not None and self._pid == os.getpid():
+            self._queue.put(None)
             thread.join(CLOSE_LIMIT_S)
-
-    def _start(self) -> None:
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None and not self._closed:
-                    self._thread = threading.Thread(target=self._main, name="vig-log", daemon=True)
-                    self._thread.start()
 
     # The thread of the log.
 
@@ -139,7 +145,8 @@ class Writer:
                 item = self._queue.get_nowait()
         except queue.Empty:
             return recorders, calls, True
-        return recorders, calls, False
+        else:
+            return recorders, calls, False
 
     def _time_left_s(self) -> float | None:
         return max(self._next_save_s - time.monotonic(), 0) if self._keeper.busy else None

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.store.runs import KEY, SERVER, Answer, Server, ask, drive, eventually, request, text_chunks
+from vig_notebook.errors import RateLimited, Truncated
+from vig_notebook.run import Plan, Run
+from vig_notebook.store import Store
+from vig_notebook.store.recorder import FLUSH_BYTES
+from vig_notebook.wire.chat import Delta
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vig_notebook.store.recorder import Recorder
+
+
+def begun(store: Store, prompt: str = "Hi", **members: object) -> tuple[Run, Recorder]:
+    """A run whose sink has been told of the start, and nothing more."""
+    recorder = store.recorder()
+    run = Run(request(prompt, **members), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    return run, recorder
+
+
+def test_start_before_any_answer_is_in_the_log(store: Store) -> None:
+    run, _ = begun(store, "Where is the lighthouse?", temperature=0.5, seed=7)
+    [record] = store.search("lighthouse")
+    assert (record.id, record.state, record.text, record.ended_at) == (run.id, "queued", "", None)
+    assert record.messages == [{"role": "user", "content": "Where is the lighthouse?"}]
+    assert record.parameters == {"temperature": 0.5, "seed": 7}
+    assert (record.base_url, record.server, record.model) == (SERVER.base_url, "Example", "small")
+
+
+def test_finish_keeps_all_that_the_run_left_behind(store: Store) -> None:
+    run = ask(store, "Hi", "Hello ", "world", labels={"cell": "3", "notebook": "a.ipynb", "rank": "1"}, chat="c")
+    record = store.get(run.id)
+    assert record is not None
+    assert (record.state, record.text, record.finish_reason) == ("done", "Hello world", "stop")
+    assert (record.tokens_in, record.tokens_out) == (3, 7)
+    assert record.usage == {"prompt_tokens": 3, "completion_tokens": 7, "cached": 1}
+    assert (record.answer_id, record.answer_model, record.request_id) == ("cmpl-1", "small-2", "req-7")
+    assert (record.chat, record.notebook, record.cell) == ("c", "a.ipynb", "3")
+    assert record.labels == {"cell": "3", "notebook": "a.ipynb", "rank": "1"}
+    assert record.total_s is not None
+    assert record.total_s >= 0
+    assert record.ended_at is not None
+    assert record.ended_at >= record.created_at
+
+
+def test_write_of_a_flush_is_in_the_log_before_the_end(store: Store) -> None:
+    _, recorder = begun(store)
+    recorder.write(Delta(content="word " * (FLUSH_BYTES // 5 + 1)))
+    [record] = store.search()
+    assert record.state == "streaming"
+    assert record.text == "word " * (FLUSH_BYTES // 5 + 1)
+
+
+def test_write_of_many_pieces_is_appended_and_never_written_again(store: Store, path: Path) -> None:
+    _, recorder = begun(store)
+    for number in range(5):
+        recorder.write(Delta(content=f"{number} " * FLUSH_BYTES, reasoning=f"r{number} "))
+        store.flush()
+    [record] = store.search()
+    assert record.text == "".join(f"{number} " * FLUSH_BYTES for number in range(5))
+    assert record.reasoning == "r0 r1 r2 r3 r4 "
+    sizes = store._ask(lambda c: c.execute("SELECT length(text) FROM text_parts").fetchall())
+    assert [size[0] for size in sizes] == [2 * FLUSH_BYTES] * 5
+
+
+def test_write_of_little_is_in_the_log_after_the_interval(path: Path) -> None:
+    store = Store(path, flush_interval_s=0.02)
+    _, recorder = begun(store)
+    store.flush()
+    recorder.write(Delta(content="a few words "))
+    assert eventually(lambda: store.search()[0].text == "a few words ")
+    store.close()
+
+
+def test_write_of_text_beyond_ascii_counts_its_bytes(store: Store) -> None:
+    _, recorder = begun(store)
+    recorder.write(Delta(content="海" * (FLUSH_BYTES // 3 + 1)))
+    assert store.search()[0].text == "海" * (FLUSH_BYTES // 3 + 1)
+
+
+def test_finish_folds_the_parts(store: Store) -> None:
+    ask(store, "Hi", "long " * FLUSH_BYTES, "end")
+    assert store.search()[0].text == "long " * FLUSH_BYTES + "end"
+    assert store._ask(lambda c: c.execute("SELECT count(*) FROM text_parts").fetchone()[0]) == 0
+
+
+@pytest.mark.parametrize("secret", [KEY, "vg-live-sk-0123456789abcdef"])
+@pytest.mark.parametrize("cut", range(1, 24, 4))
+def test_key_cut_over_two_flushes_is_never_in_the_file(store: Store, path: Path, secret: str, cut: int) -> None:
+    _, recorder = begun(store)
+    recorder.write(Delta(content="x " * FLUSH_BYTES + secret[:cut]))
+    store.flush()
+    recorder.write(Delta(content=secret[cut:] + " y" * FLUSH_BYTES))
+    store.flush()
+    [record] = store.search()
+    assert record.text == "x " * FLUSH_BYTES + "••••" + " y" * (FLUSH_BYTES - 1) + " "
+    assert not any(secret[8:].encode() in file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_word_without_an_end_is_not_held_back_for_ever(store: Store) -> None:
+    _, recorder = begun(store)
+    recorder.write(Delta(content="x" * FLUSH_BYTES))
+    assert store.search()[0].text == "x" * FLUSH_BYTES
+
+
+def test_keys_in_prompt_answer_error_and_labels_are_masked(store: Store, path: Path) -> None:
+    error = RateLimited("No answer", seen=f"the server says: {KEY}", status=429)
+    messages = [{"role": "user", "content": [{"type": "text", "text": f'mine is "api_key": "{KEY}"'}]}]
+    run = ask(store, messages=messages, chunks=text_chunks(KEY, " ok"), error=error, labels={"a": KEY}, user=None)
+    record = store.get(run.id)
+    assert record is not None
+    assert record.error == "No answer: the server says: ••••."
+    assert record.error_kind == "rate_limit"
+    assert record.text == "•••• ok"
+    assert record.prompt == 'mine is "api_key": "••••"'
+    store.close()
+    assert not any(KEY.encode() in file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_failed_run_keeps_its_text_and_says_why(store: Store) -> None:
+    ask(store, "Hi", chunks=[{"choices": [{"delta": {"content": "half"}}]}], error=Truncated("The answer is not whole"))
+    [record] = store.search(state="FAILED")
+    assert (record.state, record.text, record.error_kind) == ("failed", "half", "truncated")
+
+
+async def test_stopped_run_keeps_its_text(path: Path) -> None:
+    store = Store(path)
+    run = Run(request(), SERVER, sinks=(store.recorder(),))
+    hold = asyncio.Event()
+    driven = asyncio.get_running_loop().create_task(
+        drive(run, Server(lambda: Answer(text_chunks("some text ")[:1], None, hold)))
+    )
+    while not run.text_so_far:
+        await asyncio.sleep(0)
+    run.stop()
+    await driven
+    record = await asyncio.to_thread(store.get, run.id)
+    assert record is not None
+    assert (record.state, record.text) == ("stopped", "some text ")
+    await asyncio.to_thread(store.close)
+
+
+async def test_run_stopped_before_its_first_step_is_in_the_log(path: Path) -> None:
+    store = Store(path)
+    run = Run(request("never sent"), SERVER, sinks=(store.recorder(),))
+    run.stop()
+    await drive(run, Server(lambda: Answer([], None, None)))
+    record = await asyncio.to_thread(store.get, run.id)
+    assert record is not None
+    assert (record.state, record.prompt) == ("stopped", "never sent")
+    await asyncio.to_thread(store.close)
+
+
+def test_prompts_that_are_not_logged_are_nowhere(path: Path) -> None:
+    store = Store(path, log_prompts=False)
+    run = ask(store, "a private matter", "the answer", chat="c")
+    record = store.get(run.id)
+    assert record is not None
+    assert (record.prompt, record.messages, record.text) == (None, None, "the answer")
+    assert store.chat_messages("c") == []
+    store.close()
+    assert not any(b"private" in file.read_bytes() for file in path.parent.iterdir())
+
+
+async def test_request_that_is_final_only_later_is_logged_as_it_was_sent(path: Path) -> None:
+    store = Store(path)
+    whole = request(messages=[{"role": "system", "content": "short"}, {"role": "user", "content": "Hi"}])
+    recorder = store.recorder()
+
+    def prepare(_: object) -> object:
+        recorder._wake(recorder)
+        return whole
+
+    run = Run(request("Hi"), SERVER, sinks=(recorder,), plan=Plan(prepare=prepare))  # type: ignore[arg-type]
+    await drive(run, Server(lambda: Answer(text_chunks("yes"), None, None)))
+    record = await asyncio.to_thread(store.get, run.id)
+    assert record is not None
+    assert record.messages == whole.messages
+    await asyncio.to_thread(store.close)
+
+
+def test_request_that_changes_after_its_row_is_updated(store: Store) -> None:
+    run, recorder = begun(store, "first")
+    store.flush()
+    run.request = request("second")
+    recorder.write(Delta(content="x " * FLUSH_BYTES))
+    assert store.search()[0].prompt == "second"
+
+
+def test_half_a_surrogate_pair_does_not_cost_the_row(store: Store) -> None:
+    ask(store, "odd \ud83d", "fine", labels={"x": "\udc00"})
+    [record] = store.search("odd")
+    assert record.prompt == "odd \ufffd"
+
+
+def test_run_that_cannot_be_said_is_left_out_and_no_other(store: Store) -> None:
+    deep: list[object] = []
+    for _ in range(100):
+        deep = [deep]
+    begun(store, "left out", extra={"deep": deep})
+    begun(store, "kept")
+    assert [record.prompt for record in store.search()] == ["kept"]
+    assert store.warning is not None
+    assert store.warning.startswith("Run ")
+    assert "nested too deeply" in store.warning
+
+
+def test_messages_without_a_user_have_no_prompt(store: Store) -> None:
+    run = ask(store, messages=[{"role": "system", "content": "begin"}])
+    record = store.get(run.id)
+    assert record is not None
+    assert record.prompt is None
+
+
+def test_recorder_without_a_log_takes_nothing_and_starts_no_thread() -> None:
+    store = Store("off")
+    ask(store, "Hi")
+    assert store.search() == []
+    assert store.path is None
+    store.close()
+
+
+def test_recorder_after_the_log_was_closed_is_silent(path: Path) -> None:
+    store = Store(path)
+    recorder = store.recorder()
+    store.close()
+    recorder.start(Run(request(), SERVER))
+    assert store.warning is None
+
+
+def test_recorder_wakes_the_log_only_once_until_it_was_served(store: Store) -> None:
+    _, recorder = begun(store)
+    recorder.queued = True
+    recorder.write(Delta(content="x " * FLUSH_BYTES))
+    assert store.search()[0].text == ""
