@@ -21,12 +21,16 @@ class Limits:
     drops."""
 
     first_byte_timeout_s: float = 120.0
-    """From the request to the first event with content: a long prompt is read, or a cold model
+    """From the request to the first byte of the answer: a long prompt is read, or a cold model
     loaded, in that time."""
 
     idle_timeout_s: float = 60.0
     """Between two events with content: models that pause to think stay under it, proxies cut at 60
     s themselves."""
+
+    finish_grace_s: float = 2.0
+    """After the finish reason, for usage and `[DONE]`: servers send both at once or never, and some
+    then hold the connection."""
 
     total_timeout_s: float | None = None
     """The whole answer. None is no limit: a long answer that still grows is no failure, and a

@@ -1,0 +1,224 @@
+"""`ChatStream`: the answer to one request, chunk by chunk, until it is whole or an error says why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Self
+
+from vig_notebook.client.foreign import cut_off
+from vig_notebook.client.replies import DONE, AnswerBody
+from vig_notebook.errors import ProtocolError, TimedOut, Truncated, VigthoriaError
+from vig_notebook.wire.accumulate import CompletionBuilder, Timings
+from vig_notebook.wire.chat import ChatCompletionChunk, decode_chunk, is_done
+from vig_notebook.wire.lenient_json import loads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from vig_notebook.client.exchange import Exchange
+    from vig_notebook.settings import Limits
+    from vig_notebook.wire.accumulate import Completion
+    from vig_notebook.wire.sse import ServerSentEvent
+
+__all__ = ["ChatStream"]
+
+_OWN_EVENTS: Final = frozenset({"message", "error"})
+
+
+class ChatStream:
+    """An answer as it comes: iterate over its chunks; `async with` opens and closes it.
+
+    ```
+    async with client.stream(request) as chunks:
+        async for chunk in chunks: ...
+    ```
+
+    The iteration ends when the answer is whole: a finish reason or `[DONE]` has come. Whatever else
+    ends it is an error, whose `completion` is what had arrived. A stream is read by one task.
+
+    Args:
+        begin: Makes the exchange, in the running loop.
+        limits: The caps and the times.
+        choices: How many answers were asked for.
+
+    Attributes:
+        status: The HTTP status; None before the answer.
+        request_id: The server's name for the request, for its support.
+    """
+
+    def __init__(self, begin: Callable[[], Exchange], limits: Limits, *, choices: int = 1) -> None:
+        self._begin = begin
+        self._limits = limits
+        self._exchange: Exchange | None = None
+        self._body: AnswerBody | None = None
+        self._builder = CompletionBuilder(max_text_bytes=limits.max_text_bytes, max_choices=limits.max_choices)
+        self._unfinished = set(range(choices))
+        # Made one by one while they are read, so that what is completed is what was given out.
+        self._chunks: Iterator[ChatCompletionChunk | None] = iter(())
+        self._end: Truncated | None = None  # no more bytes come; the error, if that was too early
+        self._has_begun = False
+        self._first_token_s: float | None = None
+        self._total_s: float | None = None
+        self.status: int | None = None
+        self.request_id: str | None = None
+
+    async def __aenter__(self) -> Self:
+        exchange = self._exchange = self._begin()
+        opened = False
+        try:
+            await exchange.open()
+            exchange.watchdog.begin("idle", self._limits.idle_timeout_s)
+            self._body = AnswerBody(self._limits, place=exchange.place, content_type=exchange.content_type)
+            opened = True
+        except VigthoriaError as error:
+            self._note(error, exchange)
+            raise
+        finally:
+            self.status, self.request_id = exchange.status, exchange.request_id
+            if not opened:
+                self._close()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        exchange, body = self._exchange, self._body
+        if exchange is None or body is None:
+            raise RuntimeError("open the stream first: async with client.stream(request) as chunks")
+        try:
+            while self._total_s is None:
+                for chunk in self._chunks:
+                    if chunk is not None:
+                        return chunk
+                    if self._total_s is not None:
+                        break
+                else:
+                    await self._read(exchange, body)
+        except VigthoriaError as error:
+            self._note(error, exchange)
+            # The frames below hold what the server sent, and with it whatever it echoes.
+            raise error.with_traceback(None) from None
+        raise StopAsyncIteration
+
+    def completion(self) -> Completion:
+        """What has arrived up to now. Call it at any time, also after an error and after the end."""
+        exchange = self._exchange
+        if exchange is None:
+            return self._builder.completion()
+        timings = Timings(
+            queue_s=exchange.queue_s,
+            retry_wait_s=exchange.retry_wait_s,
+            connect_s=exchange.connect_s,
+            first_token_s=self._first_token_s,
+            total_s=self._total_s,
+        )
+        return self._builder.completion(timings, request_id=exchange.request_id)
+
+    async def _read(self, exchange: Exchange, body: AnswerBody) -> None:
+        """Get the events that the next bytes complete; after the last ones, decide how it ended."""
+        if self._end is not None:
+            self._finish(body, self._end)
+            return
+        try:
+            data = await exchange.read()
+        except TimedOut:
+            if exchange.watchdog.phase != "grace":
+                raise
+            self._close(whole=True)
+            return
+        except Truncated as error:
+            self._end = error
+            data = b""
+        if data:
+            self._take(body, data)
+        else:
+            self._end = self._end or cut_off(exchange.place, "" if self._has_begun else "nothing came")
+            self._chunks = map(self._last_chunk, body.flush())
+
+    def _take(self, body: AnswerBody, data: bytes) -> None:
+        self._has_begun = True
+        events = body.feed(data)
+        if data[-2:] != b"\n\n" and body.ends_in_done:
+            events.append(DONE)  # the server may hold the connection: no line end comes
+        self._chunks = map(self._chunk, events)
+
+    def _finish(self, body: AnswerBody, cut: Truncated) -> None:
+        """Decide whether the answer is whole, when no more bytes come.
+
+        Raises:
+            Truncated: neither a finish reason nor `[DONE]` came.
+            ProtocolError: it was something other than an answer.
+        """
+        if not self._builder.finished:
+            raise (body.misfit() if self._first_token_s is None else None) or cut
+        self._close(whole=True)
+
+    def _chunk(self, event: ServerSentEvent) -> ChatCompletionChunk | None:
+        """The chunk of an event; None for one that brings no chunk, such as `[DONE]`."""
+        data = event.data
+        if data[-1:] in "] " and is_done(data):
+            self._close(whole=True)
+            return self._builder.mark_done()
+        if event.event not in _OWN_EVENTS and not data.lstrip().startswith("{"):
+            return None  # a server's own event, such as a status for people
+        chunk = self._builder.add(decode_chunk(data, event=event.event))
+        for choice in chunk.choices:
+            delta = choice.delta
+            if delta.content or delta.reasoning or delta.tool_calls or delta.refusal:
+                self._progress()
+            if choice.finish_reason:
+                self._choice_finished(choice.index)
+        return chunk
+
+    def _last_chunk(self, event: ServerSentEvent) -> ChatCompletionChunk | None:
+        """The chunk of an event that the end of the stream completed: it may be cut."""
+        try:
+            return self._chunk(event)
+        except ProtocolError:
+            if _is_json(event.data):
+                raise
+            return None
+
+    def _progress(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.watchdog.progress()
+            if self._first_token_s is None:
+                self._first_token_s = exchange.elapsed_s
+
+    def _choice_finished(self, index: int) -> None:
+        """After the last finish reason only usage and `[DONE]` come, if anything."""
+        self._unfinished.discard(index)
+        if self._exchange is not None and not self._unfinished:
+            self._exchange.watchdog.begin("grace", self._limits.finish_grace_s)
+
+    def _note(self, error: VigthoriaError, exchange: Exchange) -> None:
+        """Put what is known of the answer into an error, and take keys out of its words."""
+        self._close()
+        error.completion = self.completion()
+        error.status = error.status or exchange.status
+        error.request_id = error.request_id or exchange.request_id
+        error.seen = exchange.place.words(error.seen)
+        error.what = exchange.place.words(error.what)
+        error.server_message = error.server_message and exchange.place.words(error.server_message)
+        error.code = error.code and exchange.place.words(error.code)
+
+    def _close(self, *, whole: bool = False) -> None:
+        """End the exchange, and the iteration with it; a second call does nothing."""
+        if self._exchange is not None and self._total_s is None:
+            self._total_s = self._exchange.elapsed_s
+            self._exchange.close(whole=whole)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

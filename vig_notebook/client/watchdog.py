@@ -1,0 +1,190 @@
+"""A clock for every wait on the network: it ends the wait whose limit has run out.
+
+- One timer for a whole stream, not one for each read. It compares clocks when it fires, and is set
+  again for when the limit would run out now.
+- The clock counts seconds of waiting since the last *progress*, which the reader declares when
+  something of use has come. Bytes that bring nothing, such as comments and keep-alives, do not
+  move it; the time in which nobody reads does not count.
+- A limit that has run out is confirmed a moment later: when the loop stood still, the data may be
+  lying in the socket. It is asked again only as long as the loop keeps standing still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Final, Literal
+
+from vig_notebook.errors import TimedOut
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task, TimerHandle
+
+__all__ = ["Watchdog"]
+
+CONFIRM_S: Final = 0.15
+"""Some turns of the loop, and still far below the half second in which a limit has to act."""
+
+LATE_S: Final = 0.05
+"""A timer later than this has seen the loop stand still; a busy machine is late by a tenth of it."""
+
+MAX_CONFIRMATIONS: Final = 20
+"""A loop that stands still again and again must not keep a stream for ever."""
+
+Phase = Literal["queue", "connect", "first_byte", "idle", "refusal", "grace"]
+
+_SENTENCES: Final[dict[str, tuple[str, str]]] = {
+    "connect": (
+        "No connection to {place} within {limit} s",
+        "Check the base URL and the network, or give connect_timeout_s more.",
+    ),
+    "first_byte": (
+        "No answer from {place} within {limit} s",
+        "The model may be loading or the server overloaded: try again, or give first_byte_timeout_s more.",
+    ),
+    "idle": (
+        "Nothing new from {place} for {limit} s",
+        "The text so far is kept. Try again, or give idle_timeout_s more.",
+    ),
+    "total": (
+        "The answer of {place} was not whole within {limit} s",
+        "The text so far is kept. Ask for less, or give total_timeout_s more.",
+    ),
+}
+
+
+class Watchdog:
+    """The clock of one exchange with a server.
+
+    Args:
+        loop: The loop that the exchange runs on.
+        place: The server, in words for the sentence of an error.
+        total_timeout_s: A limit on all waits together, from now; None is no limit.
+
+    Attributes:
+        started: When it was made, in seconds of the loop's clock.
+    """
+
+    __slots__ = (
+        "_cancelling",
+        "_confirmations",
+        "_ends",
+        "_expired",
+        "_handle",
+        "_limit_s",
+        "_loop",
+        "_phase",
+        "_place",
+        "_since",
+        "_task",
+        "_time",
+        "_total_s",
+        "_until",
+        "started",
+    )
+
+    def __init__(self, loop: AbstractEventLoop, *, place: str, total_timeout_s: float | None) -> None:
+        self._loop = loop
+        self._time = loop.time
+        self._place = place
+        self._total_s = math.inf if total_timeout_s is None else total_timeout_s
+        self.started = self._since = self._until = self._time()
+        self._ends = self.started + self._total_s
+        self._phase: Phase = "queue"
+        self._limit_s = math.inf
+        self._handle: TimerHandle | None = None
+        self._task: Task[object] | None = None
+        self._cancelling = 0
+        self._confirmations = 0
+        self._expired = False
+
+    @property
+    def phase(self) -> Phase:
+        """What is being waited for."""
+        return self._phase
+
+    @property
+    def total_left_s(self) -> float:
+        """Seconds left of the total limit."""
+        return self._ends - self._time()
+
+    def begin(self, phase: Phase, limit_s: float = math.inf) -> None:
+        """Start a new clock, with its limit."""
+        self._phase = phase
+        self._limit_s = limit_s
+        self._since = self._until = self._time()
+        self._confirmations = 0
+        self.close()
+        if self._task is not None:
+            self._arm()
+
+    def enter(self) -> None:
+        """The current task begins to wait."""
+        now = self._time()
+        self._since += now - self._until
+        self._task = task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (we are in a coroutine)
+        self._cancelling = task.cancelling()
+        if self._handle is None:
+            self._arm()
+
+    def leave(self) -> None:
+        """The wait is over, whatever ended it."""
+        self._until = self._time()
+        self._task = None
+
+    def progress(self) -> None:
+        """What the last wait brought was of use: its clock starts anew."""
+        self._since = self._until
+
+    def take_expiry(self, task: Task[object] | None) -> TimedOut | None:
+        """The error for a wait that ended by cancellation, or None when it was somebody else who cancelled."""
+        if not self._expired or task is None:
+            return None
+        self._expired = False
+        if task.uncancel() > self._cancelling:
+            return None
+        return self._error()
+
+    def close(self) -> None:
+        """Stop the timer. Must be called when the exchange is over."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _due(self) -> float:
+        return min(self._since + self._limit_s, self._ends)
+
+    def _arm(self) -> None:
+        due = self._due()
+        if due < math.inf:
+            self._set(due)
+
+    def _set(self, when: float) -> None:
+        self._handle = self._loop.call_at(when, self._fire, when)
+
+    def _fire(self, planned: float) -> None:
+        self._handle = None
+        if self._task is None:  # nobody waits; the next wait sets the timer
+            return
+        now = self._time()
+        if now < self._due():
+            self._confirmations = 0
+            self._arm()
+        elif self._is_doubtful(late_s=now - planned):
+            self._confirmations += 1
+            self._set(now + CONFIRM_S)
+        else:
+            self._expired = True
+            self._task.cancel()
+
+    def _is_doubtful(self, *, late_s: float) -> bool:
+        if self._confirmations == 0:
+            return True
+        return late_s > LATE_S and self._confirmations < MAX_CONFIRMATIONS
+
+    def _error(self) -> TimedOut:
+        is_total = self._ends <= self._since + self._limit_s
+        what, advice = _SENTENCES.get("total" if is_total else self._phase, _SENTENCES["idle"])
+        limit_s = self._total_s if is_total else self._limit_s
+        return TimedOut(what.format(place=self._place, limit=f"{limit_s:g}"), advice=advice)
