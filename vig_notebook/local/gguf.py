@@ -53,7 +53,6 @@ _BLOCKS: Final = {
 """(items, bytes) of a block of each tensor type of ggml; a type that is not here counts as no bytes."""
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GGUFHeader:
     """What the header says.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import contextlib
 import json
@@ -111,17 +112,21 @@ class LocalServer:
 
     async def stop(self) -> None:
         """End the process, whatever it is doing; nothing when there is none."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
+        if (child := self._end()) is not None:
             await asyncio.to_thread(child.wait)
 
     def close(self) -> None:
         """As `stop`, for where there is no loop, such as the end of the process."""
-        child, self._child = self._child, None
+        if (child := self._end()) is not None:
+            child.wait()
+
+    def _end(self) -> _Child | None:
+        with self._lock:
+            child, self._child = self._child, None
         if child is not None:
             child.kill()
-            child.wait()
+        atexit.unregister(self.close)
+        return child
 
     def _take(self, wish: _Wish) -> _Child:
         """Give the child for a wish, counted as waited for: the one there is, or a new one."""
@@ -131,6 +136,7 @@ class LocalServer:
                     self._child.kill()
                 self._child = _Child(wish, idle_timeout_s=self.idle_timeout_s)
                 self._child.begin()
+                atexit.register(self.close)
             self._child.waiting += 1
             return self._child
 
