@@ -15,14 +15,21 @@ if TYPE_CHECKING:
 LONG_TOKENS: Final = 20_000
 
 _OPENINGS: Final = (
-    "Let us take **{t}** apart and put it together again. Two words carry most of the weight, *{a}* and *{b}*, and the rest of the prompt holds them in place.",
-    "**{T}** is a good thing to ask about: everybody has met it, and hardly anybody has looked at it for a full minute. That minute starts with *{a}*.",
-    "There are two roads into **{t}**. One goes by way of *{a}*, is paved, and takes an afternoon. The other goes by *{b}*, and is the one that people remember.",
+    "Let us take **{t}** apart and put it together again. Two words carry most of the weight, *{a}* "
+    "and *{b}*, and the rest of the prompt holds them in place.",
+    "**{T}** is a good thing to ask about: everybody has met it, and hardly anybody has looked at it "
+    "for a full minute. That minute starts with *{a}*.",
+    "There are two roads into **{t}**. One goes by way of *{a}*, is paved, and takes an afternoon. The "
+    "other goes by *{b}*, and is the one that people remember.",
 )
 _BODIES: Final = (
-    "Begin with the smallest case that still deserves the name. Change one thing, look, and change it back: what moved belongs to {a}, what stayed belongs to {b}. Do that three times and you know more than the first paragraph of most books on it.",
-    "What makes it hard is not {a}. It is that {b} looks different from each side, and that each side is sure to be the front. A drawing helps; a second person helps more.",
-    "It helps to say aloud what would prove you wrong. If {a} could be anything at all, nothing has been said about {b} yet; if it can only be one thing, you have the answer already.",
+    "Begin with the smallest case that still deserves the name. Change one thing, look, and change it "
+    "back: what moved belongs to {a}, what stayed belongs to {b}. Do that three times and you know "
+    "more than the first paragraph of most books on it.",
+    "What makes it hard is not {a}. It is that {b} looks different from each side, and that each side "
+    "is sure to be the front. A drawing helps; a second person helps more.",
+    "It helps to say aloud what would prove you wrong. If {a} could be anything at all, nothing has "
+    "been said about {b} yet; if it can only be one thing, you have the answer already.",
 )
 _NOTES: Final = ("where to start", "what to watch", "what to leave alone", "what it costs", "what stays afterwards")
 _TOPICS: Final = (
@@ -36,9 +43,12 @@ _TOPICS: Final = (
     "the view from outside",
 )
 _FILLERS: Final = (
-    "Nothing here is in a hurry, and that is the point of it: a text of this length shows whether a page stays smooth.",
-    "Whoever reads along at a thousand tokens a second may skip this sentence, which was written to be skipped.",
-    "A list, a table and a little code follow in turn, because each of them is a different kind of work for whoever paints them.",
+    "Nothing here is in a hurry, and that is the point of it: a text of this length shows whether a "
+    "page stays smooth.",
+    "Whoever reads along at a thousand tokens a second may skip this sentence, which was written to be "
+    "skipped.",
+    "A list, a table and a little code follow in turn, because each of them is a different kind of "
+    "work for whoever paints them.",
     "Seen again after some time, the same thing has usually become simpler, or was simple all along.",
     "It is worth writing down what one expected before looking at what came out.",
 )  # fmt: skip
@@ -46,7 +56,7 @@ _FILLERS: Final = (
 
 def essay(subject: Subject, random: Random) -> str:
     """Give an answer with prose, a heading, a list, a table, code and a formula, all of them about the prompt."""
-    a, b = (*subject.keywords, "the rest of it")[:2]
+    a, b = subject.keywords[:2]
     words = {"t": subject.topic, "T": title(subject.topic), "a": a, "b": b}
     parts = [
         random.choice(_OPENINGS).format(**words),
@@ -78,7 +88,7 @@ def reasoning(subject: Subject) -> str:
     remembered = f" Before that we spoke of {subject.earlier[-1]}." if subject.earlier else ""
     return (
         f"The prompt has {len(subject.prompt.split())} words and is about {subject.topic}.{remembered}\n"
-        f"What matters in it: {', '.join(subject.keywords)}.\n"
+        f"What matters in it: {', '.join(subject.words) or 'every word'}.\n"
         f"The form to answer in: {subject.form}. I look for the shortest way that leaves nothing out, and then I begin."
     )
 
@@ -89,7 +99,7 @@ def _memory(subject: Subject) -> list[str]:
     if subject.earlier:
         parts.append(f"You asked about *{subject.earlier[-1]}* before; this goes on from there.")
     if subject.system:
-        parts.append(f"I keep to what you set up: “{_quote(subject.system)}”.")
+        parts.append(f"I keep to what you set up: “{_quote(subject.system).rstrip('.')}”.")
     return [*parts, f"> {_quote(subject.prompt)}"]
 
 
@@ -100,7 +110,7 @@ def _quote(text: str) -> str:
 
 def _list(subject: Subject) -> str:
     lines = [f"- **{title(word)}**: {note}" for word, note in zip(subject.keywords, _NOTES, strict=False)]
-    return "Three things to hold on to, or as many as the prompt gave:\n\n" + "\n".join(lines[:3])
+    return "Three things to hold on to:\n\n" + "\n".join(lines[:3])
 
 
 def _table(subject: Subject) -> str:
@@ -110,13 +120,19 @@ def _table(subject: Subject) -> str:
 
 
 def _formula(subject: Subject) -> str:
-    words = len(subject.prompt.split())
-    return f"If every two of its {words} words had something to say to each other, that would be\n\n$$\\binom{{{words}}}{{2}} = \\frac{{{words} \\cdot {words - 1}}}{{2}} = {words * (words - 1) // 2}$$\n\nconversations."
+    n = len(subject.prompt.split())
+    formula = f"\\binom{{{n}}}{{2}} = \\frac{{{n} \\cdot {n - 1}}}{{2}} = {n * (n - 1) // 2}"
+    opening = f"If every two of its {n} words had something to say to each other, that would be"
+    return f"{opening}\n\n$${formula}$$\n\nconversations."
 
 
 def _code(subject: Subject) -> str:
     listed = ", ".join(f'"{word}"' for word in subject.keywords)
-    return f'The same, to run yourself:\n\n```python\nfrom itertools import combinations\n\nwords = [{listed}]\nfor one, other in combinations(words, 2):\n    print(f"{{one}} meets {{other}}")\n```'
+    source = (
+        f"from itertools import combinations\n\nwords = [{listed}]\n"
+        'for one, other in combinations(words, 2):\n    print(f"{one} meets {other}")'
+    )
+    return f"The same, to run yourself:\n\n```python\n{source}\n```"
 
 
 def _chapter(number: int, subject: Subject, random: Random) -> str:
@@ -125,9 +141,11 @@ def _chapter(number: int, subject: Subject, random: Random) -> str:
     prose = " ".join([random.choice(_BODIES).format(a=a, b=b), *random.sample(_FILLERS, 3)])
     kinds = (
         f"- {title(a)}, once\n- {title(b)}, twice\n  - and what lies between\n1. counted\n2. counted again",
-        f"| {a} | turn | share |\n|---|---:|---:|\n| before | {number} | {number % 7 / 7:.2f} |\n| after | {number + 1} | {number % 5 / 5:.2f} |",
+        f"| {a} | turn | share |\n|---|---:|---:|\n"
+        f"| before | {number} | {number % 7 / 7:.2f} |\n| after | {number + 1} | {number % 5 / 5:.2f} |",
         f'```python\nturn = {number}\nprint(f"{{turn}}: {a}", turn**2)  # {number * number}\n```',
         f"With $n = {number}$ parts there are $\\frac{{n(n-1)}}{{2}} = {number * (number - 1) // 2}$ pairs.",
         f"> {random.choice(_FILLERS)}",
     )
-    return f"## {number}. {title(random.choice(_TOPICS))}\n\n{prose}\n\n{kinds[number % len(kinds)]}\n\n{random.choice(_FILLERS)}"
+    heading = f"## {number}. {title(random.choice(_TOPICS))}"
+    return "\n\n".join([heading, prose, kinds[number % len(kinds)], random.choice(_FILLERS)])

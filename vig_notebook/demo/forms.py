@@ -7,6 +7,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from vig_notebook.demo.snippets import snippet
 from vig_notebook.demo.verses import title
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NUMBERS: Final = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _CALCULATE: Final = {
     "+": operator.add, "plus": operator.add, "-": operator.sub, "minus": operator.sub,
-    "*": operator.mul, "x": operator.mul, "×": operator.mul, "times": operator.mul,
+    "*": operator.mul, "x": operator.mul, "\u00d7": operator.mul, "times": operator.mul,
     "/": operator.truediv, "÷": operator.truediv, "divided by": operator.truediv,
 }  # fmt: skip
 _CHEERFUL: Final = frozenset(
@@ -61,20 +62,11 @@ _GLOOMY: Final = frozenset(
 )
 _MOODS: Final = {"positive": _CHEERFUL, "negative": _GLOOMY, "praise": _CHEERFUL, "complaint": _GLOOMY, "bug": _GLOOMY}
 
-_SNIPPETS: Final = {
-    "fibonacci": "def fibonacci(n: int) -> int:\n    {doc}\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + b\n    return a\n\n\nassert fibonacci(10) == 55",
-    "prime": "def is_prime(n: int) -> bool:\n    {doc}\n    return n > 1 and all(n % d for d in range(2, int(n**0.5) + 1))\n\n\nassert [n for n in range(20) if is_prime(n)] == [2, 3, 5, 7, 11, 13, 17, 19]",
-    "factorial": "def factorial(n: int) -> int:\n    {doc}\n    product = 1\n    for factor in range(2, n + 1):\n        product *= factor\n    return product\n\n\nassert factorial(5) == 120",
-    "palindrome": "def is_palindrome(text: str) -> bool:\n    {doc}\n    letters = [c for c in text.lower() if c.isalnum()]\n    return letters == letters[::-1]\n\n\nassert is_palindrome(\"A man, a plan, a canal: Panama\")",
-    "revers": "def reverse(text: str) -> str:\n    {doc}\n    return text[::-1]\n\n\nassert reverse(\"stream\") == \"maerts\"",
-    "sort": "def insertion_sort(values: list[float]) -> list[float]:\n    {doc}\n    done: list[float] = []\n    for value in values:\n        place = sum(other <= value for other in done)\n        done.insert(place, value)\n    return done\n\n\nassert insertion_sort([3, 1, 2]) == [1, 2, 3]",
-    "": "from collections import Counter\n\n\ndef {name}(text: str) -> dict[str, int]:\n    {doc}\n    words = text.lower().split()\n    return dict(Counter(words).most_common(5))\n\n\nprint({name}(\"to be or not to be\"))",
-}  # fmt: skip
-
 _SENTENCES: Final = (
     "{T} is, in one sentence, the point where {a} and {b} meet and neither wants to leave.",
     "Put shortly: {t} is what remains of {a} once {b} has been explained.",
-    "If only one sentence may stand, let it be this: {t} begins with {a} and is understood when {b} is no longer a surprise.",
+    "If only one sentence may stand, let it be this: {t} begins with {a} and is understood when {b} is "
+    "no longer a surprise.",
 )
 _POINTS: Final = (
     "**{K}** first: it is the part that one can try out today.",
@@ -97,27 +89,23 @@ def sentence(subject: Subject, random: Random) -> str:
 
 def code(subject: Subject, random: Random) -> str:
     """Give a Python function, with a sentence before and after it."""
-    lower = subject.prompt[:2_000].lower()
-    word = next(word for word in _SNIPPETS if word in lower)
-    name = "_".join(subject.keywords[:2]) if all(key.isidentifier() for key in subject.keywords[:2]) else "answer"
-    topic = subject.topic.replace('"', "'").replace("\\", " ")
-    body = _SNIPPETS[word].replace("{doc}", f'"""{title(topic)}."""').replace("{name}", name)
+    body = snippet(subject)
     opening = random.choice(("Here it is, as short as it can be said:", "In Python, with a check at the end:"))
-    return f"{opening}\n\n```python\n{body}\n```\n\nIt takes nothing from outside the standard library and leaves its input as it was."
+    ending = "It takes nothing from outside the standard library and leaves its input as it was."
+    return f"{opening}\n\n```python\n{body}\n```\n\n{ending}"
 
 
 def points(subject: Subject, random: Random) -> str:
     """Give a list; a number in the prompt is obeyed."""
     wanted = _count(subject.prompt)
-    keys = [*subject.keywords, "patience", "practice", "a second look", "rest", "the first step"]
-    lines = [_POINTS[place % len(_POINTS)].format(K=title(keys[place % len(keys)])) for place in range(wanted)]
-    marks = (
-        [f"{place}." for place in range(1, wanted + 1)]
-        if re.search(r"(?i)steps|numbered|\d", subject.prompt[:200])
-        else ["-"] * wanted
-    )
+    keys = [*subject.words, "patience", "practice", "a second look", "rest", "the first step"]
+    numbered = re.search(r"(?i)steps|numbered|\d", subject.prompt[:200])
+    lines = []
+    for place in range(wanted):
+        mark = f"{place + 1}." if numbered else "-"
+        lines.append(f"{mark} " + _POINTS[place % len(_POINTS)].format(K=title(keys[place % len(keys)])))
     opening = random.choice(("{}, point by point:", "What belongs to {}:", "On {}:")).format(subject.topic)
-    return title(opening) + "\n\n" + "\n".join(f"{mark} {line}" for mark, line in zip(marks, lines, strict=True))
+    return title(opening) + "\n\n" + "\n".join(lines)
 
 
 def table(subject: Subject, random: Random) -> str:
@@ -161,13 +149,19 @@ def sum_(subject: Subject, random: Random) -> str:
     number = float if "." in found[1] + found[3] else int
     value = _CALCULATE[found[2]](number(found[1]), number(found[3]))
     shown = value if isinstance(value, int) else f"{value:g}"
-    sign = {"*": "×", "x": "×", "times": "×", "/": "÷", "divided by": "÷", "plus": "+", "minus": "-"}.get(
-        found[2], found[2]
-    )
+    sign = {
+        "*": "\u00d7",
+        "x": "\u00d7",
+        "times": "\u00d7",
+        "/": "÷",
+        "divided by": "÷",
+        "plus": "+",
+        "minus": "-",
+    }.get(found[2], found[2])
     return f"{found[1]} {sign} {found[3]} = **{shown}**"
 
 
-def greeting(subject: Subject, random: Random) -> str:
+def greeting(_subject: Subject, random: Random) -> str:
     """Answer a greeting, and propose something to try."""
     tries = "*Write a poem about rain*, *Explain tides with a table*, or *Five ideas for a birthday, as JSON*"
     return (
@@ -176,7 +170,7 @@ def greeting(subject: Subject, random: Random) -> str:
     )
 
 
-def name(subject: Subject, random: Random) -> str:
+def name(subject: Subject, _random: Random) -> str:
     """Say the name that an earlier message gave, or that none did."""
     for back, text in enumerate(reversed(subject.earlier_text), start=1):
         if told := re.search(r"(?i)\b(?:my name is|i am called|call me)\s+([^\W\d_]{1,30})", text[:2_000]):

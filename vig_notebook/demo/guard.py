@@ -17,8 +17,9 @@ from vig_notebook.demo.faults import Refusal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiohttp.typedefs import Middleware
+
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-    Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 __all__ = ["MAX_BODY_BYTES", "MAX_CONNECTIONS", "Door", "guard"]
 
@@ -94,14 +95,17 @@ class Door(asyncio.Protocol):
         self._transport = transport
         self._idle = asyncio.get_running_loop().call_later(_IDLE_S, transport.abort)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, _data: bytes) -> None:
         """Answer once the request has begun: an answer before it would be lost in the reset."""
         assert self._transport is not None  # noqa: S101  # set when the connection was made
-        head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {len(_FULL.body)}\r\n"
-        self._transport.write(head.encode() + b"Retry-After: 1\r\nConnection: close\r\n\r\n" + _FULL.body)
+        head = (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+            f"Content-Length: {len(_FULL.body)}\r\nConnection: close\r\n\r\n"
+        )
+        self._transport.write(head.encode() + _FULL.body)
         self._transport.close()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Forget the timer."""
         assert self._idle is not None  # noqa: S101  # set when the connection was made
         self._idle.cancel()

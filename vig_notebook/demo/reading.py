@@ -23,128 +23,40 @@ _ASKS: Final = re.compile(
     r"^(?:i (?:want|need|would like)(?: you)? (?:to )?|i'd like (?:you )?(?:to )?)"
 )
 _FORM_WORDS: Final = re.compile(
-    r"(?i)[,;:]?\s*\b(?:in|as|with|using|of|and give|and show)\s+(?:(?:exactly|a|an|one|two|three|four|five|six|seven|\d+|valid|"
-    r"short|simple|python|single|plain|bulleted|numbered|markdown)\s+)*"
+    r"(?i)[,;:]?\s*\b(?:in|as|with|using|of|and give|and show)\s+"
+    r"(?:(?:exactly|a|an|one|two|three|four|five|six|seven|\d+|valid|short|simple|python|single|plain|bulleted|numbered|markdown)\s+)*"
     r"(?:sentences?|words?|json(?: object)?|table|lists?|bullets?(?: points?)?|points|python|markdown|poem|haiku|lines|"
     r"code(?: examples?| blocks?)?|examples?|paragraphs?)\b(?:\s+(?:with|and)\b.*)?"
 )
+_KEY_WORDS: Final = re.compile(
+    r"(?i)\b(?:with|having)(?: the)? (?:keys?|fields?|members|properties)\b.*?(?= for | about | of |$)"
+)
 _LEADS: Final = re.compile(
     r"(?i)^(?:(?:write|give|show|make|create|generate|compose|draft|tell|produce|return|list|name|explain|describe|discuss|"
-    r"summari[sz]e|compare|define|translate|what(?:'s| is| are| was| were| do| does)|who (?:is|was|are)|how (?:do|does|can|to|is|are)|"
+    r"summari[sz]e|compare|define|translate|what(?:'s| is| are| was| were| do| does)|"
+    r"who (?:is|was|are)|how (?:do|does|can|to|is|are)|"
     r"why (?:do|does|is|are)|suggest|outline|teach|help|use|build|implement|answer|sing|imagine)\b"
     r"(?:\s+(?:me|us|with|down|up|the difference between|to))*\s*)"
-    r"(?:(?:a|an|the|some|any|one|two|three|four|five|six|seven|eight|ten|\d+|short|long|simple|small|brief|good|nice|funny|new)\s+)*"
-    r"(?:(?:python |javascript )?(?:poem|haiku|sonnet|verse|rhyme|song|story|essay|article|paragraph|sentence|word|list|table|code|"
-    r"function|script|program|class|json(?: object)?|joke|summary|overview|explanation|introduction|comparison|idea|ideas|tips|"
-    r"ways|steps|reasons|examples|facts|names|questions|email|letter|tagline|slogan|limerick)s?\b\s*)?"
+    r"(?:(?:a|an|the|some|any|one|two|three|four|five|six|seven|eight|ten|\d+|"
+    r"short|long|simple|small|brief|good|nice|funny|new)\s+)*"
+    r"(?:(?:python |javascript )?(?:poem|haiku|sonnet|verse|rhyme|song|story|essay|article|paragraph|sentence|"
+    r"word|list|table|code|function|script|program|class|json(?: object)?|joke|summary|overview|"
+    r"explanation|introduction|comparison|idea|ideas|tips|ways|steps|reasons|examples|facts|names|questions|email|letter|tagline|slogan|limerick)s?\b\s*)?"
     r"(?:(?:about|of|on|for|regarding|describing|that|which|to|with|how|why|what|explaining|from)\s+)?"
 )
-_STOP_WORDS: Final = frozenset(
-    [
-        "about",
-        "above",
-        "after",
-        "again",
-        "against",
-        "also",
-        "always",
-        "another",
-        "answer",
-        "because",
-        "been",
-        "before",
-        "being",
-        "below",
-        "between",
-        "both",
-        "cannot",
-        "could",
-        "describe",
-        "does",
-        "doing",
-        "down",
-        "during",
-        "each",
-        "else",
-        "every",
-        "example",
-        "explain",
-        "first",
-        "from",
-        "further",
-        "generate",
-        "give",
-        "have",
-        "having",
-        "here",
-        "hers",
-        "himself",
-        "into",
-        "itself",
-        "just",
-        "like",
-        "list",
-        "make",
-        "many",
-        "more",
-        "most",
-        "much",
-        "must",
-        "need",
-        "only",
-        "other",
-        "over",
-        "please",
-        "poem",
-        "python",
-        "same",
-        "sentence",
-        "shall",
-        "short",
-        "should",
-        "show",
-        "some",
-        "such",
-        "table",
-        "tell",
-        "than",
-        "that",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "through",
-        "under",
-        "until",
-        "using",
-        "very",
-        "want",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "will",
-        "with",
-        "word",
-        "words",
-        "would",
-        "write",
-        "your",
-        "yours",
-        "json",
-        "function",
-        "haiku",
-        "three",
-        "four",
-        "five",
-    ]
-)
+_STOP_LIST: Final = """
+idea ideas object keys fields steps tips ways reasons things facts questions examples points compare
+about above after again against also always another answer because been before being below between
+both cannot could describe does doing down during each else every example explain first from further
+generate give have having here hers himself into itself just like list make many more most much must
+need only other over please poem python same sentence shall short should show some such table tell
+than that their them then there these they this those through under until using very want were what
+when where which while will with word words would write your yours json function haiku three four
+five
+"""
+_STOP_WORDS: Final = frozenset(_STOP_LIST.split())
+# What suits any topic.
+_ANY_WORDS: Final = ("curiosity", "patience", "daylight")
 _FORMS: Final = (
     ("choice", r"\b(?:classify|categori[sz]e|label|sentiment|one of|yes or no|answer (?:only )?with)\b"),
     ("name", r"\bwhat(?:'s| is| was) my name\b|\bwho am i\b"),
@@ -153,14 +65,17 @@ _FORMS: Final = (
     ("sentence", r"\b(?:one|a single|1)[- ]sentence\b|\btl;?dr\b|\bone line\b|\bin brief\b|\bbriefly\b"),
     (
         "code",
-        r"\b(?:function|script|program|code|class|snippet)\b.*\b(?:python|that|to|for|which|in)\b|\bpython\b|\b(?:write|show)\b.*\bcode\b",
+        r"\b(?:function|script|code|snippet)\b.*\b(?:python|that|to|for|which|in)\b|"
+        r"\bpython\b|\b(?:write|show)\b.*\bcode\b",
     ),
     ("table", r"\btables?\b|\bcompare\b|\bcomparison\b|\bversus\b|\bvs\b"),
     (
         "list",
-        r"\blist\b|\bbullets?\b|\bideas\b|\bsteps\b|\btips\b|\b(?:\d+|two|three|four|five|six|seven) (?:\w+ )?(?:ways|reasons|things|facts|names|points|questions|examples)\b",
+        r"\blist\b|\bbullets?\b|\bideas\b|\bsteps\b|\btips\b|"
+        r"\b(?:\d+|two|three|four|five|six|seven) (?:\w+ )?"
+        r"(?:ways|reasons|things|facts|names|points|questions|examples)\b",
     ),
-    ("sum", r"^\D{0,24}\d+(?:\.\d+)?\s*(?:[-+*/x×÷]|times|plus|minus|divided by)\s*\d+(?:\.\d+)?\s*[=?.]*\s*$"),
+    ("sum", r"^\D{0,24}\d+(?:\.\d+)?\s*(?:[-+*/x\u00d7÷]|times|plus|minus|divided by)\s*\d+(?:\.\d+)?\s*[=?.]*\s*$"),
     ("greeting", r"^\W*(?:hi|hello|hey|good (?:morning|evening|afternoon)|servus|moin)\b[\w\s,]{0,20}\W*$"),
 )
 
@@ -172,9 +87,9 @@ class Subject:
     Attributes:
         prompt: The last user message, blanks at its ends dropped.
         topic: A few words of it, on one line.
-        keywords: Up to five of its longer words, in lower case; never empty.
-        form: What is asked for: "poem", "haiku", "sentence", "code", "list", "table", "choice", "sum", "name", "greeting",
-            "json", or "essay" when nothing says.
+        words: Up to five of its longer words, in lower case; there may be none.
+        form: What is asked for: "poem", "haiku", "sentence", "code", "list", "table", "choice", "sum",
+            "name", "greeting", "json", or "essay" when nothing says.
         system: The system message, or "".
         earlier: The topics of earlier user messages, the oldest first.
         earlier_text: The earlier user messages themselves.
@@ -182,11 +97,16 @@ class Subject:
 
     prompt: str
     topic: str
-    keywords: tuple[str, ...]
+    words: tuple[str, ...]
     form: str
     system: str = ""
     earlier: tuple[str, ...] = ()
     earlier_text: tuple[str, ...] = ()
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """At least three words to build on: those of the prompt, then some that suit any."""
+        return self.words if len(self.words) >= 3 else (*self.words, *_ANY_WORDS)[:3]
 
 
 def read_conversation(turns: Sequence[Turn], *, wants_json: bool = False) -> Subject:
@@ -197,7 +117,7 @@ def read_conversation(turns: Sequence[Turn], *, wants_json: bool = False) -> Sub
     return Subject(
         prompt=prompt,
         topic=find_topic(prompt),
-        keywords=find_keywords(prompt),
+        words=find_words(prompt),
         form="json" if wants_json else _find_form(prompt, system),
         system=system,
         earlier=tuple(find_topic(text) for text in asked[:-1]),
@@ -211,17 +131,18 @@ def find_topic(prompt: str) -> str:
     first = re.split(r"(?<=[.?!])\s", line, maxsplit=1)[0]
     text = _POLITE.sub("", first).strip()
     text = _ASKS.sub("", text)
+    text = _KEY_WORDS.sub("", text)
     text = _FORM_WORDS.sub("", text)
     text = _LEADS.sub("", text, count=1).strip(" .,;:!?\"'“”()")
     words = (text or first.strip(" .,;:!?")).split()
     return " ".join(words[:_TOPIC_WORDS])[:80] or "nothing at all"
 
 
-def find_keywords(prompt: str) -> tuple[str, ...]:
+def find_words(prompt: str) -> tuple[str, ...]:
     """Give up to five longer words of a prompt in the order in which they stand there."""
     words = re.findall(r"[^\W\d_]{4,24}", _one_line(prompt).lower())
     kept = dict.fromkeys(word for word in words if word not in _STOP_WORDS)
-    return tuple(kept)[:5] or ("words", "pauses", "answers")
+    return tuple(kept)[:5]
 
 
 def _one_line(text: str) -> str:

@@ -1,11 +1,13 @@
-"""Tokens of the demo server: words and signs, about five characters of English each."""
+"""Tokens of the demo server: words and signs, about five and a half characters of English each."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-_TOKEN: Final = re.compile(r" ?[^\W_]{1,14}[.,:;!?]?|\s*\n\s*| +|[^\w\s]{1,3}|.", re.DOTALL)
+_TOKEN: Final = re.compile(
+    r" ?[^\w\s]{0,2}(?:(?:a|an|is|of|to) )?[^\W_]{1,14}[^\w\s]{0,3}|\s*\n\s*| ?[^\w\s]{1,3}| +|.", re.DOTALL
+)
 
 
 def split_tokens(text: str) -> list[str]:

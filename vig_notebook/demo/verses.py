@@ -51,7 +51,7 @@ _LAST: Final = ("then the dot. Silence.", "you were here to read.", "night learn
 
 def poem(subject: Subject, random: Random) -> str:
     """Give a poem of three or four stanzas, with its title."""
-    a, b = (*subject.keywords, "silence", "patience")[:2]
+    a, b = (*(word for word in subject.keywords if word not in subject.topic.lower()), "silence", "rain")[:2]
     stanzas = [random.choice(_OPENINGS), *random.sample(_MIDDLES, random.choice((1, 2))), random.choice(_CLOSINGS)]
     lines = "\n\n".join(stanzas).format(t=subject.topic, a=a, b=b).splitlines()
     # Two spaces at the end of a line keep the break in Markdown.
