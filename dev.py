@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
@@ -69,7 +68,8 @@ def main(arguments: Sequence[str]) -> int:
         The exit code: that of what was run, 1 where a check failed, 2 for what only the caller can put right,
         130 for Ctrl+C.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for wish_to_end in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with SIGINT ignored
+        signal.signal(wish_to_end, signal.default_int_handler)
     try:
         return _command(arguments)
     except UserError as error:
@@ -436,10 +436,6 @@ def step(what: str) -> Iterator[None]:
 def say(what: str) -> None:
     """Tell the person at the keyboard."""
     print(f"dev: {what}", flush=True)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
