@@ -85,10 +85,20 @@ class CompletionBuilder:
             ServerReportedError: its finish reason is "error"; it was put to the answer.
         """
         pieces = self._plain_pieces
-        if pieces is not None and len(chunk.choices) == 1 and chunk.usage is None and not chunk.extra:
-            choice = chunk.choices[0]
-            text = _only_text(choice)
-            if text:
+        choices = chunk.choices
+        # Nearly every chunk is a piece of text for choice 0 and nothing else.
+        if pieces is not None and len(choices) == 1 and chunk.usage is None and not chunk.extra:
+            choice = choices[0]
+            delta = choice.delta
+            text = delta.content
+            if (
+                text
+                and not choice.index
+                and choice.finish_reason is None
+                and delta.reasoning is None
+                and delta.tool_calls is None
+                and delta.refusal is None
+            ):
                 try:
                     size = self._size_bytes + (len(text) if text.isascii() else len(text.encode()))
                 except UnicodeEncodeError:
@@ -264,16 +274,6 @@ class _GrowingCall:
 
     def snapshot(self) -> ToolCall:
         return ToolCall(self.index, self.id, self.type, FunctionCall(self.name, str(self.arguments)))
-
-
-def _only_text(choice: Choice) -> str | None:
-    """The content of a choice 0 that has nothing else."""
-    delta = choice.delta
-    if choice.index or choice.finish_reason or delta.tool_calls:
-        return None
-    if delta.reasoning is not None or delta.refusal is not None:
-        return None
-    return delta.content
 
 
 def _texts(delta: Delta) -> Iterator[str | None]:

@@ -48,7 +48,7 @@ def decode_chunk(data: str | bytes, *, event: str = "message") -> ChatCompletion
         if event in _SIGNS_OF_LIFE:
             return ChatCompletionChunk()
     try:
-        chunk = _DECODER.decode(data)
+        chunk = _decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         chunk = decode_leniently(_as_text(data))
     if len(chunk.choices) > 1:
@@ -76,4 +76,4 @@ def _decode_unknown_type(_: type, value: object) -> Usage:
     return Usage.from_dict(value)
 
 
-_DECODER: Final = msgspec.json.Decoder(ChatCompletionChunk, dec_hook=_decode_unknown_type)
+_decode: Final = msgspec.json.Decoder(ChatCompletionChunk, dec_hook=_decode_unknown_type).decode

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from vig_notebook.errors import ConfigError
+from vig_notebook.errors import ConfigError, ProtocolError
 from vig_notebook.wire.text import well_formed_json
 
 __all__ = ["ChatRequest", "Message"]
@@ -109,7 +109,7 @@ class ChatRequest(Struct, frozen=True, kw_only=False):
         """
         try:
             return msgspec.json.encode(well_formed_json(self.to_body()))
-        except (TypeError, ValueError, RecursionError) as error:
+        except (ProtocolError, TypeError, ValueError, RecursionError) as error:
             raise ConfigError(
                 "The request cannot be written as JSON",
                 seen=str(error),
@@ -157,7 +157,9 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return math.isfinite(value)
 
 
 def _is_object(value: object) -> bool:
@@ -171,6 +173,7 @@ def _is_text_or_texts(value: object) -> bool:
 
 def _plain_number(value: float | None) -> float | None:
     """A NumPy number, as a column of a table gives it, as Python's own."""
-    if value is None or isinstance(value, int | float):
+    # Exactly these types: NumPy's float64 is a float, and yet cannot be written as JSON.
+    if value is None or type(value) in (int, float):
         return value
     return int(value) if isinstance(value, Integral) else float(value)

@@ -69,6 +69,7 @@ class EventStreamDecoder:
         "_data_bytes",
         "_events",
         "_id",
+        "_idle",
         "_last_event_id",
         "_lenient",
         "_max_event_bytes",
@@ -77,6 +78,7 @@ class EventStreamDecoder:
         "_pending",
         "_reconnection_time_ms",
         "_retry",
+        "_smallest_cap",
         "_too_large",
         "_type",
     )
@@ -90,9 +92,12 @@ class EventStreamDecoder:
     ) -> None:
         self._max_line_bytes = max_line_bytes
         self._max_event_bytes = max_event_bytes
+        self._smallest_cap = min(max_line_bytes, max_event_bytes)
         self._lenient = lenient
         self._begun = False
         self._after_cr = False
+        # Nothing is left over from the bytes before: what comes now begins an event.
+        self._idle = False
         self._pending = bytearray()
         self._events: list[ServerSentEvent] = []
         self._data: list[str] = []
@@ -138,6 +143,33 @@ class EventStreamDecoder:
             TooLarge: a line or the data of an event is longer than its cap; `cap` names it. Events
                 before it are given first: then the next call raises. Close the connection.
         """
+        if self._idle and data[-2:] == b"\n\n" and len(data) <= self._smallest_cap and _CR not in data:
+            text = data.decode("utf-8", "replace")
+            # One read of the socket nearly always brings one event of one line of data, or several.
+            if text[:6] == "data: " and "\n" not in (value := text[6:-2]):
+                return [ServerSentEvent("message", value, self._last_event_id)]
+            if (events := self._events_of_one_line(text)) is not None:
+                return events
+        return self._feed_any(data)
+
+    def _events_of_one_line(self, text: str) -> list[ServerSentEvent] | None:
+        """The events of a text in which every second line is blank and every other one data.
+
+        None when it is another text; then nothing of it has been read.
+        """
+        lines = text.split("\n")
+        lines.pop()
+        if any(lines[1::2]) or len(lines) % 2:
+            return None
+        events = []
+        last_event_id = self._last_event_id
+        for line in lines[::2]:
+            if line[:6] != "data: ":
+                return None
+            events.append(ServerSentEvent("message", line[6:], last_event_id))
+        return events
+
+    def _feed_any(self, data: bytes) -> list[ServerSentEvent]:
         if self._too_large is not None:
             raise self._too_large
         if not self._begun or self._after_cr or _CR in data:
@@ -155,6 +187,9 @@ class EventStreamDecoder:
             self._hold(data[end:])
         if self._too_large is not None and not events:
             raise self._too_large
+        between_events = self._only_data and not (self._data or self._pending)
+        may_go_on = self._begun and not self._after_cr and self._too_large is None
+        self._idle = between_events and may_go_on
         return events
 
     def flush(self) -> list[ServerSentEvent]:
@@ -169,8 +204,9 @@ class EventStreamDecoder:
         """
         if self._too_large is not None:
             raise self._too_large
+        self._idle = False
         self._events = []
-        self._read_carefully([self._pending.decode("utf-8", "replace"), ""])
+        self._read_lines([self._pending.decode("utf-8", "replace"), ""])
         self._pending.clear()
         if self._too_large is not None:
             raise self._too_large
@@ -207,29 +243,9 @@ class EventStreamDecoder:
         # No LF is ever part of a longer sequence of UTF-8: to decode many lines or one is the same.
         lines = str(complete, "utf-8", "replace").split("\n")
         lines.pop()
-        if self._data_bytes + len(complete) > self._max_event_bytes:
-            self._read_carefully(lines)
-        else:
-            self._read_fast(lines)
+        self._read_lines(lines)
 
-    def _read_fast(self, lines: list[str]) -> None:
-        """Read lines that cannot reach a cap: what nearly every stream consists of comes first."""
-        data, events, last_event_id = self._data, self._events, self._last_event_id
-        for line in lines:
-            if line[:6] == "data: ":
-                data.append(line[6:])
-            elif line:
-                self._read_field(line)
-            elif len(data) == 1 and self._only_data:
-                events.append(ServerSentEvent("message", data.pop(), last_event_id))
-            else:
-                self._dispatch()
-                last_event_id = self._last_event_id
-        if data:
-            self._count_data()
-
-    def _read_carefully(self, lines: list[str]) -> None:
-        """Read lines that may reach the cap on an event."""
+    def _read_lines(self, lines: list[str]) -> None:
         for line in lines:
             if line:
                 self._read_field(line)
