@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import queue
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from vig_notebook.servers import choose
 from vig_notebook.wire.chat import ChatRequest, Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from vig_notebook.chats import Chat
     from vig_notebook.servers import Server
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     Messages = str | Sequence[Message | Mapping[str, object]]
 
-__all__ = ["Question", "ask", "question", "start", "stream_chat", "stream_chat_async"]
+__all__ = ["Question", "ask", "question", "start", "stream", "stream_chat", "stream_chat_async"]
 
 NAMED = ("temperature", "top_p", "max_tokens", "seed", "stop", "n")
 """Request members that `ChatRequest` has a field for; every other goes into its `extra`."""
@@ -199,7 +200,6 @@ def stream_chat(
         VigthoriaError: The run failed; what had come was printed and is in the error's `completion`.
         KeyboardInterrupt: Interrupted; the run is stopped and its socket closed.
     """
-    pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     asked = question(
         prompt,
         model=model,
@@ -210,19 +210,35 @@ def stream_chat(
         profile=profile,
         parameters={"temperature": temperature, "max_tokens": max_tokens, **params},
     )
-    run = ask(asked, sinks=(_Pieces(pieces.put),))
+    pieces: list[str] = []
     try:
-        for piece in _drain(pieces):
+        for piece in stream(asked):
+            pieces.append(piece)
             if echo:
                 _print(piece)
-    except BaseException:
-        run.stop()
-        run.wait(CLOSE_LIMIT_S)
-        raise
     finally:
         if echo:
             _print("\n")
-    return run.result().text
+    return "".join(pieces)
+
+
+def stream(asked: Question) -> Iterator[str]:
+    """Ask, and iterate over the text as it comes; blocks between the pieces.
+
+    Closing the iterator, or an interrupt while it waits, stops the run and closes its socket.
+
+    Raises:
+        VigthoriaError: The run failed; what had come was yielded before and is in the error's `completion`.
+        KeyboardInterrupt: Interrupted.
+    """
+    pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    run = ask(asked, sinks=(_Pieces(pieces.put),))
+    try:
+        yield from _drain(pieces)
+        run.result()
+    finally:
+        run.stop()
+        run.wait(CLOSE_LIMIT_S)
 
 
 async def stream_chat_async(
@@ -329,14 +345,13 @@ def _given(parameters: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in parameters.items() if value is not None or name not in NAMED}
 
 
-def _messages(prompt: Messages, *, system: str | None, chat: Chat | None) -> list[Message | dict[str, object]]:
+def _messages(prompt: Messages, *, system: str | None, chat: Chat | None) -> Sequence[Message | Mapping[str, object]]:
     if isinstance(prompt, str) and not prompt.strip():
-        raise ConfigError("there is no prompt", seen="the text is empty", advice="Write what you want to ask")
-    turns: list[Message | dict[str, object]] = (
-        [Message(role="user", content=prompt)]
-        if isinstance(prompt, str)
-        else [message if isinstance(message, Message) else dict(message) for message in prompt]
-    )
+        raise ConfigError("There is no prompt", seen="the text is empty", advice="Write what you want to ask.")
+    if not isinstance(prompt, str | Sequence):
+        seen = f"it is a {type(prompt).__name__}"
+        raise ConfigError("The prompt must be a text or a list of messages", seen=seen)
+    turns = [Message(role="user", content=prompt)] if isinstance(prompt, str) else prompt
     if chat is not None:
         turns = [*chat.to_messages(), *turns]
         system = system if chat.system is None else None

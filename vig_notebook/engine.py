@@ -12,7 +12,7 @@ import os
 import threading
 import weakref
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
 from vig_notebook.client import Client
 
@@ -28,6 +28,17 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "engine"]
 
 T = TypeVar("T")
+
+CLOSE_LIMIT_S = 5.0
+"""How long `Engine.close` waits for sockets and the thread: a socket that is aborted closes in milliseconds."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """What is shared and must be stopped before the thread ends, such as a server."""
+
+    async def stop(self) -> None:
+        """Leave nothing behind."""
 
 
 class Engine:
@@ -135,6 +146,30 @@ class Engine:
             making = self._shared[name] = self.loop.create_task(make(), name=name)
         return cast("T", await asyncio.shield(making))
 
+    def close(self) -> None:
+        """Stop every run, close every connection and end the thread. Not on the streaming thread.
+
+        A program need not call it: the thread is a daemon.
+        """
+        self.stop_all()
+        self.run(self._close()).result(CLOSE_LIMIT_S)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(CLOSE_LIMIT_S)
+
+    async def _close(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for _endpoint, client in self._clients:
+            await client.aclose()
+        for made in await asyncio.gather(*self._shared.values(), return_exceptions=True):
+            if isinstance(made, Stoppable):
+                await made.stop()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        await self.loop.shutdown_asyncgens()
+
     def _launch(self, run: Run) -> None:
         task = self.loop.create_task(run.drive(self), name=f"run {run.id[:8]}")
         self._tasks.add(task)
@@ -143,7 +178,10 @@ class Engine:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()
 
 
 _engine: Engine | None = None

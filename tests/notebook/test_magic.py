@@ -1,0 +1,235 @@
+"""The cell magic in a real shell: a terminal's, where the cell waits and prints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vig_notebook.chats import named_chat
+from vig_notebook.run import Run, RunState
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo server answers as fast as it can."""
+    monkeypatch.setenv("VIG_DEMO_PACE", "0")
+
+
+def cell(shell: InteractiveShell, line: str, body: str) -> None:
+    """Run a cell as a person does, through all of IPython's transformers."""
+    shell.run_cell(f"%%vigthoria {line}\n{body}\n").raise_error()
+
+
+def test_cell_prints_the_answer_and_binds_the_run(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.user_ns["topic"] = "lighthouses"
+    cell(shell, "--out poem", "Write a poem about {{ topic }}")
+    poem = shell.user_ns["poem"]
+    assert isinstance(poem, Run)
+    assert poem.state is RunState.DONE
+    printed = capsys.readouterr().out
+    assert poem.text in printed
+    assert "lighthouses" in poem.text
+    assert "[demo" in printed
+
+
+def test_cell_sends_what_is_passed(shell: InteractiveShell) -> None:
+    cell(shell, "-o run -m some-model -t 0.7 --max-tokens 300 --stop-sequence END --param user=ann -s Kind", "Hello")
+    body = shell.user_ns["run"].request.to_body()
+    assert body == {
+        "model": "some-model",
+        "messages": [{"role": "system", "content": "Kind"}, {"role": "user", "content": "Hello"}],
+        "temperature": 0.7,
+        "max_tokens": 300,
+        "stop": ["END"],
+        "user": "ann",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_cell_with_an_undefined_variable_names_it_and_the_nearest(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.user_ns["topic"] = "rain"
+    cell(shell, "--out fresh", "Write about {{ topick }}")
+    printed = capsys.readouterr().out
+    assert "topick" in printed
+    assert "topic" in printed.replace("topick", "")
+    assert "fresh" not in shell.user_ns
+
+
+def test_cell_that_fails_takes_away_the_older_run_of_its_name(shell: InteractiveShell) -> None:
+    cell(shell, "--out answer", "Hello")
+    assert "answer" in shell.user_ns
+    cell(shell, "--out answer", "Hello {{ nobody }}")
+    assert "answer" not in shell.user_ns
+
+
+def test_cell_takes_an_earlier_run_into_its_prompt(shell: InteractiveShell) -> None:
+    cell(shell, "--out first", "Write a haiku about tea")
+    cell(shell, "--out second", "Translate: {{ first }}")
+    sent = shell.user_ns["second"].request.to_body()["messages"][0]["content"]
+    assert sent == f"Translate: {shell.user_ns['first'].text}"
+
+
+def test_cell_with_raw_sends_braces_as_they_stand(shell: InteractiveShell) -> None:
+    cell(shell, "--raw -o run", "What is {{ this }}?")
+    assert shell.user_ns["run"].request.to_body()["messages"][0]["content"] == "What is {{ this }}?"
+
+
+def test_cell_with_single_braces_and_dollars_sends_them_as_text(shell: InteractiveShell) -> None:
+    shell.user_ns["x"] = "never"
+    cell(shell, "-o run", "{'a': 1} {x} $x $HOME")
+    assert shell.user_ns["run"].request.to_body()["messages"][0]["content"] == "{'a': 1} {x} $x $HOME"
+
+
+def test_cell_with_dry_run_shows_the_request_and_sends_nothing(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGTHORIA_API_KEY", "vg-live-sk-canary0123456789")
+    cell(shell, "--dry-run -t 0 -o run", "Hello")
+    printed = capsys.readouterr().out
+    assert "POST https://api.vigthoria.io/v1/chat/completions" in printed
+    assert '"temperature": 0' in printed
+    assert "canary" not in printed
+    assert "run" not in shell.user_ns
+
+
+def test_cells_of_one_chat_go_on_with_it_and_new_begins_anew(shell: InteractiveShell) -> None:
+    cell(shell, "--chat plan -o one -s Kind", "First question")
+    cell(shell, "--chat plan -o two", "Second question")
+    sent = shell.user_ns["two"].request.to_body()["messages"]
+    assert [m["role"] for m in sent] == ["system", "user", "assistant", "user"]
+    assert sent[2]["content"] == shell.user_ns["one"].text
+    cell(shell, "--chat plan --new -o three", "Third question")
+    assert [m["role"] for m in shell.user_ns["three"].request.to_body()["messages"]] == ["system", "user"]
+    assert len(named_chat("plan").turns) == 1
+
+
+def test_cell_of_a_chat_leaves_out_a_turn_that_failed(shell: InteractiveShell) -> None:
+    cell(shell, "--chat c -m demo-401", "Refused")
+    cell(shell, "--chat c -o next", "Hello")
+    assert [m["content"] for m in shell.user_ns["next"].request.to_body()["messages"]] == ["Hello"]
+
+
+def test_cell_with_json_parses_the_answer(shell: InteractiveShell) -> None:
+    cell(shell, "--format json -o answer", "Give me JSON about rain")
+    assert shell.user_ns["answer"].json() == json.loads(shell.user_ns["answer"].text)
+
+
+def test_cell_with_json_that_does_not_parse_says_so(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell(shell, "--format json", "Write a poem")
+    assert "not JSON" in capsys.readouterr().out
+
+
+def test_cell_with_a_refused_key_prints_what_to_do(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    cell(shell, "-m demo-401", "Hello")
+    printed = capsys.readouterr().out
+    assert "401" in printed
+    assert "Traceback" not in printed
+
+
+def test_cell_with_a_bad_line_is_a_usage_error_without_a_traceback(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = shell.run_cell("%%vigthoria --temprature 1\nHello\n")
+    assert not result.success
+    captured = capsys.readouterr()
+    assert captured.err.strip() == "UsageError: there is no option --temprature; did you mean --temperature?"
+    assert "Traceback" not in captured.out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("", "server  the scripted demo server"),
+        ("models", "demo-reasoning"),
+        ("stop", "stopped 0 runs"),
+        ("set model=other temperature=0.5", ""),
+    ],
+)
+def test_line_command_answers(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    shell.run_line_magic("vigthoria", line)
+    assert words in capsys.readouterr().out
+
+
+def test_line_command_set_holds_for_the_cells_that_follow(shell: InteractiveShell) -> None:
+    shell.run_line_magic("vigthoria", "set temperature=0.25 model=other max-tokens=12")
+    cell(shell, "-o run", "Hello")
+    body = shell.user_ns["run"].request.to_body()
+    assert (body["temperature"], body["model"], body["max_tokens"]) == (0.25, "other", 12)
+    shell.run_line_magic("vigthoria", "set temperature=")
+    cell(shell, "-o run", "Hello")
+    assert "temperature" not in shell.user_ns["run"].request.to_body()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("stopp", "did you mean stop?"),
+        ("--model x", "start it with %%vigthoria"),
+        ("reset", "reset wants the name of one chat"),
+        ("reset nobody", "there is no chat 'nobody'"),
+        ("set modle=x", "did you mean model=…?"),
+        ("set temperature=hot", "temperature cannot be 'hot'"),
+        ("'open", "check the quotes"),
+    ],
+)
+def test_line_command_that_is_bad_is_refused_in_one_sentence(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    shell.run_cell(f"%vigthoria {line}")
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert "Traceback" not in captured.out
+
+
+def test_config_shows_and_sets_the_settings(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_line_magic("config", "Vigthoria.model = 'other'")
+    shell.run_line_magic("config", "Vigthoria")
+    assert "Vigthoria.model" in capsys.readouterr().out
+    cell(shell, "-o run", "Hello")
+    assert shell.user_ns["run"].request.model == "other"
+
+
+def test_help_is_a_page_to_learn_from(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%vigthoria?")
+    page = capsys.readouterr().out
+    for words in ("{{ topic }}", "--temperature", "poem.text", "%vigthoria stop"):
+        assert words in page
+
+
+def test_completion_offers_options_commands_chats_and_models(shell: InteractiveShell) -> None:
+    named_chat("planning")
+    shell.run_line_magic("vigthoria", "models")
+
+    def offered(text: str) -> list[str]:
+        return list(shell.complete(text.rsplit(" ", 1)[-1], text, len(text))[1])
+
+    assert "--temperature" in offered("%%vigthoria --te")
+    assert "planning" in offered("%%vigthoria --chat pl")
+    assert "demo-reasoning" in offered("%%vigthoria --model demo-r")
+    assert "models" in offered("%vigthoria mo")
+
+
+def test_extension_reloads_and_unloads_cleanly(shell: InteractiveShell) -> None:
+    def traces() -> tuple[int, int, bool]:
+        ours = [one for one in shell.configurables if type(one).__name__ == "Vigthoria"]
+        transformers = [one for one in shell.input_transformers_post if one.__module__.startswith("vig_notebook")]
+        return len(ours), len(transformers), "vigthoria" in shell.magics_manager.magics["cell"]
+
+    assert traces() == (1, 1, True)
+    shell.run_line_magic("reload_ext", "vig_notebook")
+    assert traces() == (1, 1, True)
+    shell.run_line_magic("unload_ext", "vig_notebook")
+    assert traces() == (0, 0, False)
+    shell.run_line_magic("load_ext", "vig_notebook")

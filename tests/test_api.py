@@ -1,0 +1,165 @@
+"""The Python doors, against a demo server on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import threading
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.demos import LIMIT_S, Demo, demo
+from vig_notebook.api import question, start, stream_chat, stream_chat_async
+from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError, Truncated
+from vig_notebook.wire.chat import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def fast() -> Iterator[Demo]:
+    with demo() as server:
+        yield server
+
+
+@pytest.fixture
+def slow() -> Iterator[Demo]:
+    with demo(20) as server:
+        yield server
+
+
+def where(server: Demo) -> dict[str, Any]:
+    """The arguments that lead to a server."""
+    return {"base_url": server.server.base_url, "api_key": server.server.token}
+
+
+def test_stream_chat_prints_the_text_and_returns_it(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+    text = stream_chat("Write a haiku about AI", **where(fast))
+    assert text
+    assert capsys.readouterr().out == text + "\n"
+
+
+def test_stream_chat_without_echo_prints_nothing(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stream_chat("Write a haiku about AI", echo=False, **where(fast))
+    assert capsys.readouterr().out == ""
+
+
+async def test_stream_chat_works_inside_a_running_loop(fast: Demo) -> None:
+    assert stream_chat("Hello", echo=False, **where(fast))
+
+
+def test_stream_chat_that_fails_prints_what_came_and_raises(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Truncated) as caught:
+        stream_chat("Hello", model="demo-cut", **where(fast))
+    assert caught.value.completion is not None
+    assert capsys.readouterr().out == caught.value.completion.text + "\n"
+
+
+def test_stream_chat_interrupted_stops_and_closes_the_socket(
+    slow: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = threading.Event()
+    monkeypatch.setattr("vig_notebook.api._print", lambda _text: began.set())
+
+    def interrupt() -> None:
+        began.wait(LIMIT_S)
+        signal.raise_signal(signal.SIGINT)
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    with pytest.raises(KeyboardInterrupt):
+        stream_chat("Write a poem", **where(slow))
+    helper.join(LIMIT_S)
+    assert engine().runs == []
+    slow.wait_closed_early()
+
+
+async def test_stream_chat_async_yields_the_text(fast: Demo) -> None:
+    pieces = [piece async for piece in stream_chat_async("Write a haiku about AI", **where(fast))]
+    assert len(pieces) > 5
+    assert "".join(pieces) == stream_chat("Write a haiku about AI", echo=False, **where(fast))
+
+
+async def test_stream_chat_async_closed_early_closes_the_socket(slow: Demo) -> None:
+    async with aclosing(stream_chat_async("Write a poem", **where(slow))) as pieces:
+        async for _ in pieces:
+            break
+    assert engine().runs == []
+    await asyncio.to_thread(slow.wait_closed_early)
+
+
+async def test_stream_chat_async_left_with_break_closes_the_socket(slow: Demo) -> None:
+    async for _ in stream_chat_async("Write a poem", **where(slow)):
+        break
+    gc.collect()
+    await asyncio.to_thread(slow.wait_closed_early)
+
+
+async def test_stream_chat_async_that_fails_raises_after_its_text(fast: Demo) -> None:
+    pieces: list[str] = []
+
+    async def take() -> None:
+        async for piece in stream_chat_async("Hello", model="demo-cut", **where(fast)):
+            pieces.append(piece)
+
+    with pytest.raises(Truncated) as caught:
+        await take()
+    assert caught.value.completion is not None
+    assert "".join(pieces) == caught.value.completion.text
+
+
+def test_start_takes_messages_as_dicts_and_as_messages(fast: Demo) -> None:
+    messages = [{"role": "system", "content": "Be brief"}, Message(role="user", content="Hello")]
+    run = start(messages, **where(fast))
+    assert [m["role"] for m in run.request.to_body()["messages"]] == ["system", "user"]
+    assert run.text
+
+
+def test_start_sends_what_is_given_and_nothing_else(fast: Demo) -> None:
+    run = start("Hello", system="Be brief", temperature=0, max_tokens=9, top_p=0.5, logit_bias={}, **where(fast))
+    body = run.request.to_body()
+    assert [m["role"] for m in body["messages"]] == ["system", "user"]
+    assert (body["temperature"], body["max_tokens"], body["top_p"], body["logit_bias"]) == (0, 9, 0.5, {})
+    assert "seed" not in body
+    assert run.wait(LIMIT_S)
+
+
+def test_start_with_a_member_that_is_none_takes_it_out(fast: Demo) -> None:
+    run = start("Hello", stream_options=None, **where(fast))
+    assert "stream_options" not in run.request.to_body()
+    assert run.wait(LIMIT_S)
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", [], [{"content": "x"}], [1], 7])
+def test_start_with_a_bad_prompt_is_refused_at_once(fast: Demo, prompt: Any) -> None:
+    with pytest.raises(ConfigError):
+        start(prompt, **where(fast))
+    assert engine().runs == []
+
+
+def test_start_with_a_bad_parameter_is_refused_at_once(fast: Demo) -> None:
+    with pytest.raises(ConfigError):
+        start("Hello", temperature="hot", **where(fast))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError):
+        start("Hello", wrong=object(), **where(fast))
+
+
+def test_start_with_nothing_set_asks_the_demo_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "0")
+    run = start("Hello")
+    assert run.text
+    assert run.endpoint.kind == "demo"
+    assert start("Hello").result(LIMIT_S).text == run.text
+
+
+def test_question_with_a_key_goes_to_vigthoria(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGTHORIA_API_KEY", "vg-live-sk-canary0123456789")
+    asked = question("Hello")
+    assert asked.server.endpoint.base_url == "https://api.vigthoria.io/v1"
+    assert asked.request.model == "vigthoria-creative-v2"
+    assert "canary" not in repr(asked)

@@ -1,0 +1,265 @@
+"""A run from its request to its end, against a demo server on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.demos import LIMIT_S, Demo, demo
+from vig_notebook.engine import engine
+from vig_notebook.errors import AuthError, Truncated, VigthoriaError
+from vig_notebook.run import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vig_notebook.run import Run
+    from vig_notebook.wire.chat import Delta
+
+
+@pytest.fixture
+def fast() -> Iterator[Demo]:
+    with demo() as server:
+        yield server
+
+
+@pytest.fixture
+def slow() -> Iterator[Demo]:
+    """Twenty tokens a second: slow enough that a test stops it in mid-answer."""
+    with demo(20) as server:
+        yield server
+
+
+class Recorded:
+    """A sink that keeps what it is told, and sets an event at the first text and at the end."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.calls: list[str] = []
+        self.states: list[RunState] = []
+        self.first = threading.Event()
+
+    def start(self, run: Run) -> None:
+        self.calls.append("start")
+
+    def write(self, delta: Delta) -> None:
+        self.calls.append("write")
+        self.text += delta.content or ""
+        self.first.set()
+
+    def finish(self, run: Run) -> None:
+        self.calls.append("finish")
+        self.states.append(run.state)
+
+
+def test_run_that_is_done_has_its_text_and_its_timings(fast: Demo) -> None:
+    sink = Recorded()
+    run = fast.ask(sinks=(sink,))
+    completion = run.result(LIMIT_S)
+    assert run.state is RunState.DONE
+    assert completion.text == run.text == str(run) == run.text_so_far == sink.text
+    assert "rain" in run.text
+    assert sink.calls[0] == "start"
+    assert sink.calls[-1] == "finish"
+    assert set(sink.calls[1:-1]) == {"write"}
+    assert completion.finish_reason == "stop"
+    assert completion.usage is not None
+    assert completion.output_tokens == completion.usage.completion_tokens
+    assert completion.timings.first_token_s is not None
+    assert completion.timings.total_s is not None
+    assert 0 <= completion.timings.first_token_s <= completion.timings.total_s
+    assert run.error is None
+
+
+def test_run_of_n_answers_gives_the_first_as_its_text_and_keeps_the_others(fast: Demo) -> None:
+    run = fast.ask(n=2)
+    assert [choice.index for choice in run.result(LIMIT_S).choices] == [0, 1]
+    assert run.text == run.completion.choices[0].text != run.completion.choices[1].text
+
+
+def test_run_with_reasoning_keeps_it_apart_from_the_text(fast: Demo) -> None:
+    run = fast.ask(model="demo-reasoning")
+    completion = run.result(LIMIT_S)
+    assert completion.reasoning == run.reasoning_so_far != ""
+    assert completion.reasoning not in run.text
+
+
+def test_run_stopped_in_mid_answer_keeps_the_text_and_closes_the_socket(slow: Demo) -> None:
+    sink = Recorded()
+    run = slow.ask(sinks=(sink,))
+    assert sink.first.wait(LIMIT_S)
+    run.stop()
+    assert run.wait(LIMIT_S)
+    assert run.state is RunState.STOPPED
+    assert run.text == sink.text != ""
+    assert run.result().finish_reason is None
+    slow.wait_closed_early()
+    assert sink.calls.count("finish") == 1
+
+
+def test_run_stopped_at_once_never_asks(slow: Demo) -> None:
+    sink = Recorded()
+    run = slow.ask(sinks=(sink,))
+    run.stop()
+    assert run.wait(LIMIT_S)
+    assert (run.state, run.text, sink.calls[-1]) == (RunState.STOPPED, "", "finish")
+
+
+def test_run_stopped_before_the_first_byte_ends_and_the_server_sees_it(slow: Demo) -> None:
+    run = slow.ask(model="demo-slow")
+    wait_for_requests(slow, 1)
+    run.stop()
+    assert run.wait(LIMIT_S)
+    assert (run.state, run.text) == (RunState.STOPPED, "")
+    slow.wait_closed_early()
+
+
+def test_run_stopped_while_it_waits_to_try_again_ends_at_once(fast: Demo) -> None:
+    run = fast.ask(model="demo-429")
+    wait_for_status(run, "waiting")
+    assert "rate limit" in run.status
+    run.stop()
+    assert run.wait(1.0)
+    assert run.state is RunState.STOPPED
+
+
+def test_run_stopped_twice_from_several_threads_stops_once(slow: Demo) -> None:
+    sink = Recorded()
+    run = slow.ask(sinks=(sink,))
+    assert sink.first.wait(LIMIT_S)
+    threads = [threading.Thread(target=run.stop) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    assert run.wait(LIMIT_S)
+    assert sink.calls.count("finish") == 1
+
+
+def test_run_stopped_after_its_end_stays_done(fast: Demo) -> None:
+    run = fast.ask()
+    assert run.wait(LIMIT_S)
+    run.stop()
+    assert run.state is RunState.DONE
+    assert run.text
+
+
+def test_run_that_failed_raises_its_error_with_what_had_come(fast: Demo) -> None:
+    run = fast.ask(model="demo-cut")
+    with pytest.raises(Truncated) as caught:
+        run.result(LIMIT_S)
+    assert run.state is RunState.FAILED
+    assert caught.value.completion is not None
+    assert caught.value.completion.text == run.text_so_far != ""
+    assert run.completion.text == run.text_so_far
+    with pytest.raises(Truncated):
+        str(run)
+
+
+def test_run_refused_has_the_error_of_the_status(fast: Demo) -> None:
+    run = fast.ask(model="demo-401")
+    assert run.wait(LIMIT_S)
+    assert isinstance(run.error, AuthError)
+    assert "FAILED" in repr(run)
+
+
+def test_run_not_ended_in_time_raises_timeout_and_goes_on(slow: Demo) -> None:
+    run = slow.ask()
+    with pytest.raises(TimeoutError, match="goes on"):
+        run.result(0.01)
+    assert not run.wait(0)
+    assert not run.state.ended
+    run.stop()
+    assert run.wait(LIMIT_S)
+
+
+def test_run_interrupted_while_its_value_waits_is_stopped(slow: Demo) -> None:
+    sink = Recorded()
+    run = slow.ask(sinks=(sink,))
+
+    def interrupt() -> None:
+        sink.first.wait(LIMIT_S)
+        signal.raise_signal(signal.SIGINT)
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    with pytest.raises(KeyboardInterrupt):
+        str(run)
+    helper.join(LIMIT_S)
+    assert run.wait(LIMIT_S)
+    assert run.state is RunState.STOPPED
+
+
+async def test_run_awaited_gives_its_completion(fast: Demo) -> None:
+    run = fast.ask()
+    completion = await run
+    assert completion.text == run.text
+    assert await run == completion
+
+
+async def test_run_awaited_in_a_task_that_is_cancelled_is_stopped(slow: Demo) -> None:
+    run = slow.ask()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run, 0.2)
+    await run.ended()
+    assert run.state is RunState.STOPPED
+
+
+async def test_run_awaited_that_failed_raises(fast: Demo) -> None:
+    with pytest.raises(VigthoriaError):
+        await fast.ask(model="demo-error")
+
+
+def test_run_waited_for_on_the_streaming_thread_is_refused(slow: Demo) -> None:
+    run = slow.ask()
+
+    async def wait_there() -> None:
+        run.wait()
+
+    with pytest.raises(RuntimeError, match="await run"):
+        engine().run(wait_there()).result(LIMIT_S)
+    run.stop()
+    assert run.wait(LIMIT_S)
+
+
+def test_run_whose_sink_fails_goes_on_without_it(fast: Demo, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Recorded):
+        def write(self, delta: Delta) -> None:
+            raise OSError("the display is gone")
+
+    broken, sound = Broken(), Recorded()
+    run = fast.ask(sinks=(broken, sound))
+    assert run.result(LIMIT_S).text == sound.text
+    assert "finish" not in broken.calls
+    assert "was dropped" in caplog.text
+
+
+def test_run_json_takes_a_fence_off_and_says_where_it_does_not_parse(fast: Demo) -> None:
+    assert isinstance(fast.ask(model="demo-json").json(), dict)
+    with pytest.raises(VigthoriaError, match="not JSON"):
+        fast.ask("Write a poem").json()
+
+
+def wait_for_requests(server: Demo, count: int) -> None:
+    """Wait until the server has let that many requests in."""
+    wait_until(lambda: server.server.requests >= count)
+
+
+def wait_for_status(run: Run, words: str) -> None:
+    """Wait until the status of a run has these words."""
+    wait_until(lambda: words in run.status)
+
+
+def wait_until(holds: object) -> None:
+    """Let the streaming thread turn until something holds."""
+    assert callable(holds)
+
+    async def turn() -> None:
+        while not holds():  # noqa: ASYNC110  what is waited for sets no event
+            await asyncio.sleep(0)
+
+    engine().run(asyncio.wait_for(turn(), LIMIT_S)).result(LIMIT_S)
