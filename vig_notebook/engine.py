@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
@@ -56,7 +55,7 @@ class Engine:
         self.loop = asyncio.new_event_loop()
         self.pid = os.getpid()
         self.kept: dict[str, object] = {}
-        self._runs: weakref.WeakSet[Run] = weakref.WeakSet()
+        self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: list[tuple[Endpoint, Client]] = []
         self._shared: dict[str, asyncio.Future[object]] = {}
@@ -67,12 +66,12 @@ class Engine:
     @property
     def runs(self) -> list[Run]:
         """The runs that have not ended, oldest first."""
-        return sorted((run for run in tuple(self._runs) if not run.state.ended), key=lambda run: run.created_at)
+        return [run for run in tuple(self._runs.values()) if not run.state.ended]
 
     @property
     def busy(self) -> int:
         """How many runs are under way or queued."""
-        return len(self._tasks)
+        return len(self._runs)
 
     @property
     def on_thread(self) -> bool:
@@ -85,7 +84,7 @@ class Engine:
         Returns:
             The same run.
         """
-        self._runs.add(run)
+        self._runs[run.id] = run
         self.loop.call_soon_threadsafe(self._launch, run)
         return run
 
@@ -173,8 +172,12 @@ class Engine:
     def _launch(self, run: Run) -> None:
         task = self.loop.create_task(run.drive(self), name=f"run {run.id[:8]}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         run.own(task)
+        task.add_done_callback(lambda _task: self._forget(run, task))
+
+    def _forget(self, run: Run, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        del self._runs[run.id]
 
     def _main(self) -> None:
         asyncio.set_event_loop(self.loop)

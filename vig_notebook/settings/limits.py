@@ -61,8 +61,8 @@ class Limits:
     max_choices: int = 128
     """The highest ``n`` that OpenAI's API takes."""
 
-    max_concurrency: int = 64
-    """Open streams at once; stays clear of a limit of 256 open files, beside the 60 of a kernel."""
+    max_concurrency: int = 24
+    """Open streams at once; clear of the 32 connections of the demo server, and of a limit of 256 open files."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -76,10 +76,6 @@ def _check(name: str, value: object, *, whole: bool) -> None:
     wanted = "a whole number" if whole else "a number"
     lowest = "of 0 or more" if name == "max_retries" else "above 0"
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        raise ConfigError(
-            f"{name} must be {wanted}", seen=f"it is {value!r}", advice=f"Give {wanted} {lowest}."
-        )
+        raise ConfigError(f"{name} must be {wanted}", seen=f"it is {value!r}", advice=f"Give {wanted} {lowest}.")
     if not (value > 0 or (value == 0 and name == "max_retries")):
-        raise ConfigError(
-            f"{name} must be {lowest}", seen=f"it is {value!r}", advice=f"Give {wanted} {lowest}."
-        )
+        raise ConfigError(f"{name} must be {lowest}", seen=f"it is {value!r}", advice=f"Give {wanted} {lowest}.")
