@@ -1,0 +1,97 @@
+"""The Markdown that we read: CommonMark, tables, strikethrough and maths; no HTML."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import table
+
+from vig_notebook.render.maths import math_block, math_inline
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from typing import Any
+
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.token import Token
+
+__all__ = ["DEEPEST", "parse_blocks", "parse_inline"]
+
+DEEPEST = 24  # levels of nesting: a list in a list costs two
+_MOST_COLUMNS = 64
+_MOST_BRACKETS = 10
+_MOST_PAIRS = 300
+_MOST_SPECIALS_PER_CHARACTER = 0.25
+_SHORT = 200
+
+_SPECIALS = re.compile(r"[\[\]*_~`<&\\!$\n]")
+_BRACKET = re.compile(r"[\[\]]")
+_PAIR_MARKS = re.compile(r"[*_~]+")
+_DELIMITER_ROW = re.compile(r"[ \t>]*[|:-][|: \t-]*")
+
+
+def _guarded_table(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:  # noqa: FBT001 - the signature of a markdown-it rule
+    """Leave tables alone that are wide, or whose short rows would be filled up with masses of empty cells."""
+    if start_line + 2 > end_line or not _DELIMITER_ROW.fullmatch(
+        state.src, state.bMarks[start_line + 1], state.eMarks[start_line + 1]
+    ):
+        return False
+    start = state.bMarks[start_line]
+    columns = state.src.count("|", state.bMarks[start_line + 1], state.eMarks[start_line + 1]) + 1
+    if columns > _MOST_COLUMNS:
+        return False
+    end = state.src.find("\n\n", start)
+    end = len(state.src) if end < 0 else end
+    cells = columns * state.src.count("\n", start, end)
+    return cells <= end - start + _SHORT and table(state, start_line, end_line, silent)
+
+
+def _markdown(*, pairs: bool) -> MarkdownIt:
+    md = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST}).enable("strikethrough")
+    md.disable(["html_block", "html_inline"])
+    md.block.ruler.before("code", "table", _guarded_table, {"alt": ["paragraph", "reference"]})
+    md.block.ruler.before(
+        "fence", "math_block", math_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
+    md.inline.ruler.before("escape", "math_inline", math_inline)
+    md.validateLink = lambda url: True  # type: ignore[method-assign]  # where a link may lead is links.py's
+    if not pairs:
+        md.disable(["link", "image", "autolink", "emphasis", "strikethrough"])
+    return md
+
+
+_MARKDOWN = _markdown(pairs=True)
+# Without the rules that search for a partner: for texts in which most marks have none.
+_MARKDOWN_WITHOUT_PAIRS = _markdown(pairs=False)
+
+
+def parse_blocks(src: str, env: MutableMapping[str, Any]) -> list[Token]:
+    """Parse the block structure; the inline tokens are left without children."""
+    tokens: list[Token] = []
+    _MARKDOWN.block.parse(src, _MARKDOWN, env, tokens)
+    return tokens
+
+
+def parse_inline(content: str, env: MutableMapping[str, Any]) -> list[Token] | None:
+    """Parse the text of one paragraph, heading or cell; None when it is so dense that it is no prose."""
+    specials = len(_SPECIALS.findall(content))
+    if len(content) > _SHORT and specials > len(content) * _MOST_SPECIALS_PER_CHARACTER:
+        return None
+    md = _MARKDOWN if specials < _MOST_BRACKETS or _pairs_are_few(content) else _MARKDOWN_WITHOUT_PAIRS
+    children: list[Token] = []
+    md.inline.parse(content, md, env, children)
+    return children
+
+
+def _pairs_are_few(content: str) -> bool:
+    """Whether looking for the partner of each bracket and each `*` takes time linear in the text."""
+    if len(_PAIR_MARKS.findall(content)) > _MOST_PAIRS:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(content):
+        depth = depth + 1 if bracket == "[" else max(0, depth - 1)
+        if depth > _MOST_BRACKETS:
+            return False
+    return True

@@ -1,0 +1,128 @@
+"""A growing text as HTML: finished blocks are frozen into segments, only the rest is rendered again.
+
+Where the text is cut depends on the text alone, never on the pieces in which it came or on how often it was
+looked at. The work is linear in the length of the text: each part of it is parsed a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vig_notebook.render.cutting import LONGEST, Cut, cut_anywhere, cut_at_border
+from vig_notebook.render.html import Continuation, write_segment
+from vig_notebook.render.images import take_images
+
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+__all__ = ["StreamRenderer", "render_html"]
+
+# Few messages to the browser want large segments, a short tail (which is sent again and again) small ones.
+_GOOD = 4_000
+_MOST_REFERENCES = 1_000
+
+
+class StreamRenderer:
+    """Renders an answer while it comes.
+
+    `feed` what arrives; `frozen` grows at its end only and holds the HTML of what cannot change any more;
+    `tail_html` is the rest. The texts of `frozen_plain` and `tail_text` joined are what was fed.
+
+    Not thread-safe: feed and read in one thread.
+    """
+
+    def __init__(self, *, references: dict[str, Any] | None = None, images: dict[str, str] | None = None) -> None:
+        self.frozen: list[str] = []
+        self.frozen_plain: list[str] = []
+        self._parts: list[str] = []  # what is not frozen yet
+        self._length = 0
+        self._border_tried = False
+        self._begin = Continuation()
+        self._env: dict[str, Any] = {"references": references or {}}
+        self._images = images or {}
+        self._tail_html: str | None = None
+        self._tail_env = self._env
+
+    @property
+    def references(self) -> dict[str, Any]:
+        """The definitions of reference links, those of the part that was last rendered by `tail_html` too."""
+        found: dict[str, Any] = self._tail_env["references"]
+        return found
+
+    @property
+    def tail_text(self) -> str:
+        """The source of the part that is not frozen."""
+        if len(self._parts) > 1:
+            self._parts = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
+
+    def feed(self, text: str) -> None:
+        """Take the next piece of the answer; freezes what it finishes."""
+        for at in range(0, len(text), LONGEST):  # so that no piece is longer than what is looked at at once
+            self._feed(text[at : at + LONGEST])
+
+    def _feed(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+        self._tail_html = None
+        goes_on = "\n" in text or self._length >= LONGEST
+        while goes_on and self._length >= _GOOD:
+            goes_on = self._advance()
+
+    def _advance(self) -> bool:
+        """Freeze the next segment if the text is long enough to tell where it ends."""
+        tail = self.tail_text
+        if not self._border_tried:
+            end = tail.find("\n", _GOOD - 1, LONGEST) + 1
+            self._border_tried = end > 0
+            if end and self._freeze(cut_at_border(tail[:end], self._begin)):
+                return True
+        return self._length >= LONGEST and self._freeze(cut_anywhere(tail[:LONGEST], self._begin))
+
+    def _freeze(self, cut: Cut | None) -> bool:
+        """Freeze what is before the cut."""
+        if cut is None:
+            return False
+        tail = self.tail_text
+        self.frozen_plain.append(tail[: cut.at])
+        self.frozen.append(write_segment(tail[: cut.at], self._begin, self._env, self._images))
+        if len(self._env["references"]) > _MOST_REFERENCES:
+            self._env["references"] = {}
+        self._parts, self._length = [tail[cut.at :]], self._length - cut.at
+        self._begin, self._border_tried = cut.next_begin, False
+        return True
+
+    def tail_html(self) -> str:
+        """HTML of the part that is not frozen, rendered when it has changed since the last call."""
+        if self._tail_html is None:
+            self._tail_env = {"references": dict(self._env["references"])}
+            self._tail_html = write_segment(self.tail_text, self._begin, self._tail_env, dict(self._images))
+        return self._tail_html
+
+
+def render_html(text: str, *, images: Literal["none", "data"] = "none") -> str:
+    """Turn untrusted Markdown into HTML of the closed vocabulary.
+
+    It is what a StreamRenderer makes of the same text, but reference links find their definitions also when
+    these come last.
+
+    Args:
+        text: CommonMark with tables, strikethrough, task lists and maths.
+        images: `"data"` shows images that the text itself holds (`data:image/png`, `jpeg`, `gif`, `webp`, up to
+            1 MB each). Nothing is ever loaded from elsewhere.
+    """
+    text, shown = take_images(text) if images == "data" else (text, {})
+    html, references = _render(text, {}, shown)
+    if references:
+        html, _ = _render(text, references, shown)
+    return html
+
+
+def _render(
+    text: str, references: dict[str, Any], images: dict[str, str]
+) -> tuple[str, dict[str, Any]]:
+    """HTML of a text, and the definitions of links that are in it."""
+    renderer = StreamRenderer(references=references, images=dict(images))
+    renderer.feed(text)
+    html = "".join([*renderer.frozen, renderer.tail_html()])
+    return html, renderer.references
