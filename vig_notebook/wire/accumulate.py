@@ -33,21 +33,6 @@ class CompletionBuilder:
         max_choices: The most choices.
     """
 
-    __slots__ = (
-        "_choices",
-        "_delta_count",
-        "_done",
-        "_extra",
-        "_extra_bytes",
-        "_id",
-        "_max_choices",
-        "_max_text_bytes",
-        "_model",
-        "_plain_pieces",
-        "_size_bytes",
-        "_usage",
-    )
-
     def __init__(self, *, max_text_bytes: int = 8 * 1024 * 1024, max_choices: int = 128) -> None:
         self._max_text_bytes = max_text_bytes
         self._max_choices = max_choices

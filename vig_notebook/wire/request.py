@@ -171,9 +171,9 @@ def _is_text_or_texts(value: object) -> bool:
     return all(isinstance(text, str) for text in texts)
 
 
-def _plain_number(value: float | None) -> float | None:
+def _plain_number(value: Real | float | None) -> float | None:
     """A NumPy number, as a column of a table gives it, as Python's own."""
     # Exactly these types: NumPy's float64 is a float, and yet cannot be written as JSON.
-    if value is None or type(value) in (int, float):
+    if value is None or type(value) is int or type(value) is float:
         return value
     return int(value) if isinstance(value, Integral) else float(value)

@@ -61,28 +61,6 @@ class EventStreamDecoder:
             `data:`). They leave the event that is being read untouched.
     """
 
-    __slots__ = (
-        "_after_cr",
-        "_begun",
-        "_counted_lines",
-        "_data",
-        "_data_bytes",
-        "_events",
-        "_id",
-        "_idle",
-        "_last_event_id",
-        "_lenient",
-        "_max_event_bytes",
-        "_max_line_bytes",
-        "_only_data",
-        "_pending",
-        "_reconnection_time_ms",
-        "_retry",
-        "_smallest_cap",
-        "_too_large",
-        "_type",
-    )
-
     def __init__(
         self,
         *,
