@@ -94,18 +94,21 @@ def identity_of(request: ChatRequest, endpoint: Endpoint, *, repeat: int = 0) ->
 def question_of(request: ChatRequest, endpoint: Endpoint) -> _Question:
     """Take apart what would be sent to `endpoint`."""
     body = request.to_body()
-    params = {name: well_formed_json(body[name]) for name in body if name not in _HOW_IT_IS_SENT}
     return _Question(
         model=body.get("model") or endpoint.default_model,
-        messages=[well_formed_json(message) for message in body["messages"]],
-        params=params,
+        messages=body["messages"],
+        params={name: value for name, value in body.items() if name not in _HOW_IT_IS_SENT},
         seed=body.get("seed"),
     )
 
 
 def to_json(value: object) -> bytes:
-    """Encode with sorted keys; what JSON cannot say becomes its text, so that a log row never fails."""
-    return msgspec.json.encode(value, order="sorted", enc_hook=str)
+    """Encode with sorted keys; what JSON cannot say becomes its text, so that a log row never fails for it."""
+    try:
+        return msgspec.json.encode(value, order="sorted", enc_hook=str)
+    except UnicodeEncodeError:  # half a surrogate pair
+        plain = msgspec.to_builtins(value, enc_hook=str)
+        return msgspec.json.encode(well_formed_json(plain), order="sorted")
 
 
 class Repeats:

@@ -142,7 +142,7 @@ class Keeper:
         self.failed = True
         reason = "another program has it locked" if is_locked(error) else str(error)
         kept = "runs are kept and saved when it can be written again"
-        ended = [recorder for recorder in self._recorders if recorder.ended]
+        ended = [recorder for recorder in self._recorders if recorder.finished]
         for recorder in ended[: max(len(ended) - MAX_KEPT, 0)]:
             del self._recorders[recorder]
             kept = f"only the last {MAX_KEPT} runs are kept until it can be written again"

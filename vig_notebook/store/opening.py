@@ -164,8 +164,12 @@ def _inode(path: Path) -> int:
 
 
 def _set_up(connection: sqlite3.Connection, journal: str) -> None:
-    # A file that keeps the journal it has (another kernel has it open) is written in that one.
+    # A file that was switched to the WAL, and then could not be read, is only switched back by a process that
+    # shares it with none. One that keeps the journal it has, because others have it open, is written in that.
+    exclusive = journal == "DELETE"
+    connection.execute(f"PRAGMA locking_mode = {'EXCLUSIVE' if exclusive else 'NORMAL'}")
     connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute("PRAGMA locking_mode = NORMAL")
     # Survives the death of the process; FULL would wait for the disk at each write, to survive a power cut.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")

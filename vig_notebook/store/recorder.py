@@ -40,7 +40,7 @@ class Recorder:
         self._run: Run | None = None
         self._deltas: deque[Delta] = deque()
         self._waiting_bytes = 0
-        self._finished = False
+        self.finished = False
         self._held = ("", "")  # text and reasoning that no committed part has
         self._next_held = ("", "")
         self._saved_request: object = None
@@ -67,7 +67,7 @@ class Recorder:
     def finish(self, run: Run) -> None:
         """Take note of the end. A run that was stopped before its first step begins here, too."""
         self._run = run
-        self._finished = True
+        self.finished = True
         self._wake(self)
 
     # The thread of the log.
@@ -80,11 +80,11 @@ class Recorder:
     @property
     def waiting(self) -> bool:
         """Whether there is something to save."""
-        return self._saved_request is None or bool(self._deltas) or self._finished
+        return self._saved_request is None or bool(self._deltas) or self.finished
 
     def save(self, connection: sqlite3.Connection, process: Process) -> None:
         """Write what is not yet in the log. Changes nothing here that a second try would need."""
-        run, self.ended = self._run, self._finished
+        run, self.ended = self._run, self.finished
         if run is None or self.forgotten:
             return
         self._next_request = (run.request, run.endpoint)

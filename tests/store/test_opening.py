@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.store.runs import SERVER, ask, eventually, request
+from vig_notebook.errors import ConfigError
+from vig_notebook.run import Run
+from vig_notebook.store import Store, opening
+from vig_notebook.store.keeper import MAX_KEPT
+from vig_notebook.wire.chat import Delta
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def other(path: Path) -> sqlite3.Connection:
+    """Another program that has the file open."""
+    return sqlite3.connect(path, isolation_level=None, timeout=0)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks are given up at once."""
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.01)
+
+
+def test_file_and_folder_are_the_owners_alone(store: Store, path: Path) -> None:
+    ask(store)
+    store.flush()
+    assert mode(path.parent) == 0o700
+    assert {file.name: mode(file) for file in path.parent.iterdir()} == {
+        "runs.sqlite": 0o600,
+        "runs.sqlite-shm": 0o600,
+        "runs.sqlite-wal": 0o600,
+    }
+
+
+def test_default_place_is_the_users_data_folder(tmp_path: Path) -> None:
+    assert opening.log_path() == tmp_path / "home" / "data" / "vig_notebook" / "runs.sqlite"
+
+
+def test_place_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_LOG", "~/x.sqlite")
+    assert opening.log_path() == Path.home() / "x.sqlite"
+    monkeypatch.setenv("VIG_LOG", "OFF")
+    assert opening.log_path() is None
+    assert opening.log_path("y.sqlite") == Path("y.sqlite")
+
+
+def test_store_opens_nothing_before_its_first_use(path: Path) -> None:
+    Store(path).close()
+    assert not path.parent.exists()
+
+
+def test_file_that_cannot_be_made_leaves_a_log_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    store = Store(tmp_path / "file" / "runs.sqlite")
+    ask(store, "Hi")
+    assert [record.prompt for record in store.search()] == ["Hi"]
+    assert store.warning is not None
+    assert store.warning.startswith(f"Runs are not saved: the run log {tmp_path}/file/runs.sqlite cannot be used (")
+    assert store.warning.endswith("); history lasts as long as the kernel")
+    store.close()
+
+
+READ_ONLY = """
+import os, sys
+from tests.store.runs import ask
+from vig_notebook.store import Store
+ask(None)
+os.setuid(65534)
+store = Store(sys.argv[1])
+print(ask(store).state, len(store.search()), store.warning)
+store.close()
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives up the rights of root to have none")
+@pytest.mark.parametrize("there", [True, False])
+def test_folder_that_is_read_only_lets_the_run_end(there: bool) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "runs.sqlite"
+        if there:
+            store = Store(path)
+            ask(store)
+            store.close()
+        path.parent.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, str(path)], capture_output=True, text=True, check=True, timeout=60
+        )
+    assert done.stdout.startswith("DONE 1 Runs are not saved: the run log")
+    assert done.stderr == ""
+
+
+def test_wal_that_is_refused_is_replaced_by_a_journal(path: Path) -> None:
+    path.parent.mkdir()
+    path.with_name(path.name + "-shm").mkdir()  # no memory that processes share, as on a network disk
+    store = Store(path)
+    ask(store, "Hi")
+    assert store.warning is None
+    assert store._ask(lambda c: c.execute("PRAGMA journal_mode").fetchone()[0]) == "delete"
+    store.close()
+    assert other(path).execute("SELECT prompt FROM runs").fetchall() == [("Hi",)]
+
+
+@pytest.mark.parametrize("content", [b"no database at all, " * 100, b"SQLite format 3\0" + b"\x07" * 5000])
+def test_damaged_file_is_set_aside_and_said(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    store = Store(path)
+    ask(store, "Hi")
+    assert [record.prompt for record in store.search()] == ["Hi"]
+    [aside] = path.parent.glob("runs.sqlite.damaged-*")
+    assert aside.read_bytes() == content
+    assert store.warning == f"The run log was damaged: it is kept as {aside}, and a new one was begun"
+    store.close()
+
+
+def test_damaged_file_that_cannot_be_renamed_leaves_a_log_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("in use")
+
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all, " * 100)
+    monkeypatch.setattr(Path, "rename", refuse)
+    store = Store(path)
+    ask(store, "Hi")
+    assert len(store.search()) == 1
+    assert store.warning is not None
+    assert store.warning.startswith("Runs are not saved")
+    store.close()
+
+
+def damage(store: Store, path: Path) -> None:
+    """Overwrite the pages of an open file, as a failing disk would."""
+    store._ask(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * (size - 100))
+    store._ask(lambda c: c.execute("PRAGMA cache_size = 0") and None)
+
+
+def test_file_damaged_while_a_run_goes_on_is_set_aside_and_the_run_is_kept(store: Store, path: Path) -> None:
+    ask(store, "before")
+    recorder = store.recorder()
+    run = Run(request("during"), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    damage(store, path)
+    recorder.write(Delta(content="x " * 4096))
+    store.flush()
+    assert [record.prompt for record in store.search()] == ["during"]
+    assert store.warning is not None
+    assert "The run log was damaged: it is kept as" in store.warning
+    assert len(list(path.parent.glob("runs.sqlite.damaged-*"))) >= 1
+
+
+def test_file_found_damaged_by_a_search_is_set_aside(store: Store, path: Path) -> None:
+    ask(store, "before")
+    store.flush()
+    damage(store, path)
+    with pytest.raises(ConfigError, match=r"The run log cannot be read: .*malformed.* it is kept as"):
+        store.search()
+    assert store.search() == []
+
+
+def test_file_damaged_and_held_by_another_program_is_said(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("in use")
+
+    ask(store, "before")
+    store.flush()
+    damage(store, path)
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(ConfigError, match="is damaged and cannot be renamed"):
+        store.search()
+
+
+def test_newer_file_is_refused_with_a_sentence_and_left_alone(store: Store, path: Path) -> None:
+    ask(store)
+    store.close()
+    connection = other(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    newer = Store(path)
+    ask(newer, "not logged")
+    sentence = (
+        f"The run log cannot be opened: {path} was written by a newer vig_notebook "
+        "(version 99 of the log, this one knows 1). Update vig_notebook, or name another file with VIG_LOG."
+    )
+    with pytest.raises(ConfigError) as refused:
+        newer.search()
+    assert str(refused.value) == newer.warning == sentence
+    newer.close()
+    assert other(path).execute("SELECT count(*) FROM runs").fetchone()[0] == 1
+
+
+def test_database_of_another_program_is_refused_and_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    connection = other(path)
+    connection.execute("CREATE TABLE photos (name TEXT)")
+    connection.close()
+    store = Store(path)
+    with pytest.raises(ConfigError, match="is a database of another program"):
+        store.search()
+    store.close()
+    assert other(path).execute("SELECT name FROM sqlite_master").fetchall() == [("photos",)]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_file_locked_by_another_program_gets_its_rows_later(path: Path) -> None:
+    store = Store(path, flush_interval_s=0.01)
+    ask(store, "before")
+    store.flush()
+    connection = other(path)
+    connection.execute("BEGIN IMMEDIATE")
+    run = ask(store, "meanwhile", "the ", "answer")
+    assert str(run.state) == "DONE"
+    assert eventually(lambda: store.warning is not None)
+    assert store.warning == (
+        f"The run log {path} cannot be written (another program has it locked): "
+        "runs are kept and saved when it can be written again"
+    )
+    assert [record.prompt for record in store.search()] == ["before"]
+    connection.execute("COMMIT")
+    assert eventually(lambda: store.warning is None)
+    assert [record.text for record in store.search()] == ["the answer", "Hello world"]
+    connection.close()
+    store.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_file_locked_when_it_is_opened_gets_its_rows_later(path: Path) -> None:
+    path.parent.mkdir()
+    connection = other(path)
+    connection.execute("BEGIN EXCLUSIVE")
+    store = Store(path, flush_interval_s=0.01)
+    ask(store, "Hi")
+    with pytest.raises(ConfigError, match=r"The run log cannot be read: .* database is locked. Try again later."):
+        store.search()
+    connection.execute("COMMIT")
+    connection.close()
+    assert eventually(lambda: store.warning is None)
+    assert [record.prompt for record in store.search()] == ["Hi"]
+    store.close()
+
+
+def test_disk_that_is_full_lets_the_run_end_and_is_tried_again(path: Path) -> None:
+    store = Store(path, flush_interval_s=0.01)
+    ask(store, "before")
+    pages = store._ask(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    store._ask(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    run = ask(store, "large", "word " * 20_000)
+    assert len(run.text) == 100_000
+    assert eventually(lambda: store.warning is not None)
+    assert store.warning is not None
+    assert "cannot be written (database or disk is full): runs are kept" in store.warning
+    store._ask(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchone())
+    assert eventually(lambda: store.warning is None)
+    assert [record.prompt for record in store.search()] == ["large", "before"]
+    store.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_log_that_is_never_writable_keeps_only_the_last_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.store.keeper.MAX_KEPT", 3)
+    store = Store(path, flush_interval_s=0.01)
+    ask(store, "before")
+    store.flush()
+    connection = other(path)
+    connection.execute("BEGIN IMMEDIATE")
+    for number in range(6):
+        ask(store, f"run {number}")
+        assert eventually(lambda: store.warning is not None)
+    assert eventually(lambda: "only the last 3 runs are kept" in str(store.warning))
+    connection.execute("COMMIT")
+    connection.close()
+    assert eventually(lambda: store.warning is None)
+    assert [record.prompt for record in store.search()][:2] == ["run 5", "run 4"]
+    assert len(store.search()) == 4
+    store.close()
+    assert MAX_KEPT == 1000
+
+
+def test_file_that_was_deleted_is_made_again_with_the_run_that_goes_on(store: Store, path: Path) -> None:
+    ask(store, "before")
+    recorder = store.recorder()
+    run = Run(request("during"), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    recorder.write(Delta(content="lost? "))
+    run._pieces.append("lost? ")
+    store.flush()
+    for file in path.parent.iterdir():
+        file.unlink()
+    recorder.write(Delta(content="x " * 4096))
+    run._pieces.append("x " * 4096)
+    assert [record.text for record in store.search()] == ["lost? " + "x " * 4096]
+    assert store.warning == f"The run log {path} was deleted or replaced: a new one was begun"
+
+
+def test_close_twice_and_calls_after_it(store: Store) -> None:
+    ask(store)
+    store.close()
+    store.close()
+    with pytest.raises(ConfigError, match=r"The run log is closed\. Make a new Store\."):
+        store.search()
