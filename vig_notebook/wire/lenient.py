@@ -13,7 +13,7 @@ from vig_notebook.errors import ProtocolError, excerpt
 from vig_notebook.wire.chunk import ChatCompletionChunk, Choice, Delta, FunctionCall, ToolCall, Usage
 from vig_notebook.wire.lenient_json import loads
 from vig_notebook.wire.reported import find_reported, server_reported_error
-from vig_notebook.wire.text import too_deep, well_formed, well_formed_json
+from vig_notebook.wire.text import well_formed, well_formed_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,15 +36,19 @@ def decode_leniently(data: str) -> ChatCompletionChunk:
         ServerReportedError: it says that the server failed.
         ProtocolError: it is not JSON, or nothing that an answer can be made of.
     """
-    words = data.strip()
+    try:
+        return _decode(data.strip())
+    except RecursionError:
+        raise _unreadable("it is nested too deeply", data) from None
+
+
+def _decode(words: str) -> ChatCompletionChunk:
     if not words or words.startswith(":"):
         return ChatCompletionChunk()
     try:
         value = loads(words)
     except ValueError:
         raise _unreadable("it is not JSON", words) from None
-    except RecursionError:
-        raise too_deep() from None
     if value is None or value == "":
         return ChatCompletionChunk()
     if not isinstance(value, dict):

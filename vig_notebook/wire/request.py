@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
-from vig_notebook.errors import ConfigError, ProtocolError
+from vig_notebook.errors import ConfigError
 from vig_notebook.wire.text import well_formed_json
 
 __all__ = ["ChatRequest", "Message"]
@@ -109,7 +109,7 @@ class ChatRequest(Struct, frozen=True, kw_only=False):
         """
         try:
             return msgspec.json.encode(well_formed_json(self.to_body()))
-        except (ProtocolError, TypeError, ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(
                 "The request cannot be written as JSON",
                 seen=str(error),

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from vig_notebook.errors import ProtocolError
-
 __all__ = ["GrowingText", "well_formed", "well_formed_json"]
 
 # What servers nest is under ten deep; json.dumps and whoever reads it later go on for about 1,000.
@@ -28,26 +26,17 @@ def well_formed_json(value: object, *, depth: int = 0) -> object:
     """A copy of `value`, as JSON decodes it, with every text in it well formed.
 
     Raises:
-        ProtocolError: it is nested more than 64 deep.
+        RecursionError: it is nested more than 64 deep.
     """
     if isinstance(value, str):
         return well_formed(value)
     if not isinstance(value, list | dict):
         return value
     if depth == _DEEPEST:
-        raise too_deep()
+        raise RecursionError(f"it is nested more than {_DEEPEST} deep")
     if isinstance(value, list):
         return [well_formed_json(item, depth=depth + 1) for item in value]
     return {well_formed(name): well_formed_json(item, depth=depth + 1) for name, item in value.items()}
-
-
-def too_deep() -> ProtocolError:
-    """The error for JSON that is a tower of brackets."""
-    return ProtocolError(
-        "The server's answer could not be read",
-        seen="its JSON is nested too deeply",
-        advice="No answer needs that; check that the base URL is the one of a model server.",
-    )
 
 
 class GrowingText:
