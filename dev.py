@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 LOWEST_ENVIRONMENT = ROOT / ".venv-lowest"
 DEMO_FOLDER = ROOT / ".demo"
-FIRST_NOTEBOOK = "01-quickstart.ipynb"
+FIRST_NOTEBOOK = "notebooks/01-quickstart.ipynb"
 
 EXTRAS = "lab,tuning,test"
 # The lowest supported versions that a kernel runs with; the newest are those of the other environment.
@@ -253,7 +253,7 @@ def install_local_model(python: Path) -> None:
 
 def say_what_is_not_installed(python: Path) -> None:
     """Say which tests will be skipped for want of something large."""
-    if subprocess.run([python, "-c", "import xllamacpp"], capture_output=True, check=False).returncode:
+    if not any(python.parents[1].glob("**/site-packages/xllamacpp")):
         say("the local model is not installed, its tests are skipped (python -m vig_notebook.local install)")
 
 
@@ -369,12 +369,15 @@ def wait_until_up(server: subprocess.Popen[bytes], *, port: int, token: str) -> 
 
 
 def copy_notebooks() -> None:
-    """Copy the notebooks that are new or newer than their copy; what was done in the others stays."""
-    DEMO_FOLDER.mkdir(exist_ok=True)
-    for notebook in sorted((ROOT / "notebooks").glob("*")):
-        copy = DEMO_FOLDER / notebook.name
-        if notebook.is_file() and (not copy.exists() or copy.stat().st_mtime < notebook.stat().st_mtime):
-            shutil.copy(notebook, copy)
+    """Copy the notebooks, and the files beside them, that are new or newer than their copy.
+
+    What a person has done in the others stays.
+    """
+    for stored in filter(Path.is_file, (ROOT / "notebooks").rglob("*")):
+        copy = DEMO_FOLDER / stored.relative_to(ROOT)
+        if not copy.exists() or copy.stat().st_mtime < stored.stat().st_mtime:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(stored, copy)
 
 
 def port_or_free(port: int) -> int:
