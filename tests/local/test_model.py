@@ -126,9 +126,7 @@ def test_less_memory_gives_fewer_slots(
     assert inspect(path, context_size=512).slots == slots
 
 
-def test_model_larger_than_free_memory_is_refused(
-    tmp_path: Path, free_memory: Callable[[int | None], None]
-) -> None:
+def test_model_larger_than_free_memory_is_refused(tmp_path: Path, free_memory: Callable[[int | None], None]) -> None:
     path = write(tmp_path / "m.gguf", gguf())
     free_memory(BUFFER)
     with pytest.raises(ConfigError) as caught:

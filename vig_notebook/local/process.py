@@ -103,11 +103,13 @@ class LocalServer:
             try:
                 if on_status is not None and not child.ready.done():
                     on_status(LOADING)
-                endpoint = await asyncio.shield(asyncio.wrap_future(child.ready))
+                answer = await asyncio.wrap_future(child.ready)
             finally:
                 self._leave(child)
+            if isinstance(answer, ConfigError):
+                raise answer
             if await asyncio.to_thread(child.touch):
-                return endpoint
+                return answer
         raise ConfigError("The local model does not stay", seen="its process ended right after it was loaded")
 
     async def stop(self) -> None:
@@ -157,13 +159,16 @@ class _Child:
         self.wish = wish
         self.idle_timeout_s = idle_timeout_s
         self.waiting = 0
-        self.ready: concurrent.futures.Future[Endpoint] = concurrent.futures.Future()
+        self.ready: concurrent.futures.Future[Endpoint | ConfigError] = concurrent.futures.Future()
+        # From now on a waiter that is cancelled does not cancel it for the others.
+        self.ready.set_running_or_notify_cancel()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._killed = False
-        # A thread, since the files are read and the process is started with calls that block; and not asyncio's
-        # processes, which need a loop of a certain kind on Windows and belong to the loop that started them.
-        self._loader = threading.Thread(target=self._load, name="vig-local-loading", daemon=True)
+        # A thread, since files are read and the process is started with calls that block, and somebody must close
+        # the pipes at its end; not asyncio's processes, which want a certain kind of loop on Windows and belong to
+        # the loop that started them.
+        self._thread = threading.Thread(target=self._live, name="vig-local", daemon=True)
 
     @property
     def pid(self) -> int | None:
@@ -175,10 +180,11 @@ class _Child:
 
     @property
     def endpoint(self) -> Endpoint | None:
-        return self.ready.result() if self.ready.done() and self.ready.exception() is None else None
+        answer = self.ready.result() if self.ready.done() else None
+        return answer if isinstance(answer, Endpoint) else None
 
     def begin(self) -> None:
-        self._loader.start()
+        self._thread.start()
 
     @property
     def over(self) -> bool:
@@ -192,7 +198,7 @@ class _Child:
         try:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # it ends now: a broken pipe, or one that is closed already
             return False
         return True
 
@@ -205,23 +211,34 @@ class _Child:
 
     def wait(self) -> None:
         """Wait until the process is gone and its pipes are closed."""
-        self._loader.join(_END_LIMIT_S)
-        if self._process is not None:
-            self._process.wait(_END_LIMIT_S)
-            _close(self._process)
+        self._thread.join(_END_LIMIT_S)
 
-    def _load(self) -> None:
+    def _live(self) -> None:
         try:
-            self.ready.set_result(self._started())
+            endpoint = self._started()
         except ConfigError as error:
-            self.kill()
-            self.ready.set_exception(error)
+            self._fail(error)
         except OSError as error:
-            self.kill()
-            self.ready.set_exception(ConfigError("The local model cannot be started", seen=str(error)))
-        if self._killed and self._process is not None:
-            self._process.wait(_END_LIMIT_S)
-            _close(self._process)
+            self._fail(ConfigError("The local model cannot be started", seen=str(error)))
+        else:
+            self.ready.set_result(endpoint)
+            self._bury()
+
+    def _fail(self, error: ConfigError) -> None:
+        self.kill()
+        self._bury()
+        self.ready.set_result(error)
+
+    def _bury(self) -> None:
+        """Wait for the end of the process, and close the pipes to it."""
+        process = self._process
+        if process is None:
+            return
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was not yet written goes nowhere
+                    pipe.close()
 
     def _started(self) -> Endpoint:
         model = inspect(model_path(self.wish.model), context_size=self.wish.context_size)
@@ -307,13 +324,6 @@ def _threads(wished: int | None) -> int:
     """One core stays free for the notebook."""
     most = max(1, usable_cores() - 1)
     return max(1, min(most, most if wished is None else wished))
-
-
-def _close(process: subprocess.Popen[str]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):  # what was not yet written goes nowhere
-                pipe.close()
 
 
 def _creation_flags() -> int:
