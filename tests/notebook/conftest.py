@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
+from traitlets.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from jupyter_client import BlockingKernelClient
 
@@ -17,9 +19,12 @@ LIMIT_S = 30.0
 
 
 @pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """A terminal's IPython with the extension loaded."""
-    made = InteractiveShell.instance()
+    (tmp_path / "ipython").mkdir()
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    # No history: its thread would outlive the test.
+    made = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     made.run_line_magic("load_ext", "vig_notebook")
     yield made
     made.run_line_magic("unload_ext", "vig_notebook")

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 
 from vig_notebook.chats import named_chat
 from vig_notebook.run import Run, RunState
@@ -213,7 +214,8 @@ def test_completion_offers_options_commands_chats_and_models(shell: InteractiveS
     shell.run_line_magic("vigthoria", "models")
 
     def offered(text: str) -> list[str]:
-        return list(shell.complete(text.rsplit(" ", 1)[-1], text, len(text))[1])
+        with provisionalcompleter():
+            return [one.text for one in shell.Completer.completions(text, len(text))]
 
     assert "--temperature" in offered("%%vigthoria --te")
     assert "planning" in offered("%%vigthoria --chat pl")

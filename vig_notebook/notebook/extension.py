@@ -21,7 +21,6 @@ def load(shell: InteractiveShell) -> None:
     unload(shell)
     magic = Vigthoria(shell=shell)
     shell.register_magics(magic)
-    shell.configurables.append(magic)
     shell.input_transformers_post.append(awaited)
     completion = Completion(magic)
     for prefix in PREFIXES:

@@ -64,7 +64,7 @@ def show(asked: Question, shell: InteractiveShell, *, form: Format = "markdown",
         case FrontEnd.HEADLESS:
             return _record(asked, form=form, chat=chat)
         case FrontEnd.TERMINAL:
-            return _print(asked, chat=chat)
+            return _print(asked, form=form, chat=chat)
 
 
 def _stream(asked: Question, *, form: Format, chat: Chat | None) -> Run:
@@ -87,13 +87,13 @@ def _record(asked: Question, *, form: Format, chat: Chat | None) -> Run:
     return run
 
 
-def _print(asked: Question, *, chat: Chat | None) -> Run:
+def _print(asked: Question, *, form: Format, chat: Chat | None) -> Run:
     run = ask(asked, sinks=(_Printer(),), chat=chat)
     try:
         run.wait()
     finally:
         run.wait()
-        sys.stdout.write(f"\n{ending_plain(run)}\n")
+        sys.stdout.write(f"\n{ending_plain(run, form=form)}\n")
     return run
 
 
