@@ -1,0 +1,239 @@
+"""The examples that prompts are tried on: from a DataFrame, CSV, JSONL, parquet or a list of dicts."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from vig_notebook.errors import ConfigError
+from vig_notebook.tuning.extras import need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    import pandas as pd
+
+    Source = str | Path | pd.DataFrame | Iterable[Mapping[str, object]]
+
+__all__ = ["Dataset", "Example"]
+
+ID_COLUMNS = ("example_id", "id")
+"""A column of one of these names gives the examples their ids."""
+
+CSV_FIELD_BYTES = 16 * 1024 * 1024
+"""The csv module stops at 128 KiB a field; an example may be a whole document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One row of a dataset.
+
+    Attributes:
+        id: Unique in its dataset.
+        variables: What the template of a prompt and the scorers may look up, by name.
+    """
+
+    id: str
+    variables: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Examples with unique ids, in order.
+
+    Attributes:
+        examples: The examples.
+        name: For people; the file's name where it came from a file.
+    """
+
+    examples: tuple[Example, ...]
+    name: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        source: Source | Dataset,
+        *,
+        limit: int | None = None,
+        id_column: str | None = None,
+        name: str = "",
+    ) -> Dataset:
+        """Take examples from wherever they are.
+
+        Args:
+            source: A DataFrame, a list of dicts, or the path of a .csv, .tsv, .jsonl or .parquet file.
+            limit: Take only the first so many.
+            id_column: The column of the ids; None takes `example_id` or `id`, else rows are numbered from 1.
+            name: A name for people.
+
+        Raises:
+            ConfigError: There is no such file, no such column, no example, or two with the same id.
+        """
+        if limit is not None and limit < 1:
+            raise ConfigError("limit must be at least 1", seen=f"it is {limit}", advice="Leave it out to take all")
+        if isinstance(source, Dataset):
+            return cls(source.examples[:limit], name or source.name)
+        if isinstance(source, str | Path):
+            path = Path(source).expanduser()
+            rows, name = _read_file(path), name or path.name
+        else:
+            rows = _rows(source)
+        if not rows:
+            raise ConfigError("the dataset is empty", seen=f"{name or 'it'} holds no row", advice="Give at least one")
+        return cls(_examples(rows[:limit], id_column), name)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        return iter(self.examples)
+
+    @property
+    def names(self) -> list[str]:
+        """The variables, in order of first appearance."""
+        return list(dict.fromkeys(name for example in self.examples for name in example.variables))
+
+    def split(self, holdout: float = 0.3) -> tuple[Dataset, Dataset]:
+        """Set examples aside that no prompt is tuned on.
+
+        An example goes to the same side whatever else is in the dataset: the hash of its id decides.
+
+        Args:
+            holdout: The share to set aside, between 0 and 1; small datasets give it only roughly.
+
+        Returns:
+            The examples to tune on, and the holdout, to be asked once, at the end.
+
+        Raises:
+            ConfigError: The share is not between 0 and 1, or one side would be empty.
+        """
+        if not 0 < holdout < 1:
+            raise ConfigError("holdout must be between 0 and 1", seen=f"it is {holdout}", advice="Give 0.3, say")
+        kept = tuple(example for example in self.examples if _place(example.id) >= holdout)
+        aside = tuple(example for example in self.examples if _place(example.id) < holdout)
+        if not kept or not aside:
+            raise ConfigError(
+                "the dataset is too small to split",
+                seen=f"{len(self.examples)} examples leave one side empty",
+                advice="Give more examples or another share",
+            )
+        return Dataset(kept, self.name), Dataset(aside, f"{self.name} (holdout)".strip())
+
+
+def _place(example_id: str) -> float:
+    """A number from 0 up to 1 that depends on the id alone."""
+    return int.from_bytes(hashlib.sha256(example_id.encode()).digest()[:8], "big") / 2**64
+
+
+def _read_file(path: Path) -> list[Mapping[str, object]]:
+    readers = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigError(
+            f"{path.name} is no dataset that can be read",
+            seen=f"its name ends in {path.suffix!r}",
+            advice=f"Give one of {', '.join(readers)}, or a DataFrame",
+        )
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path.name}", seen=f"looked in {path.parent}", advice="Check the path")
+    try:
+        return reader(path)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path.name} is not UTF-8 text",
+            seen=f"byte {error.start} is no UTF-8",
+            advice="Save it as UTF-8",
+        ) from error
+
+
+def _read_csv(path: Path) -> list[Mapping[str, object]]:
+    csv.field_size_limit(CSV_FIELD_BYTES)
+    with path.open(encoding="utf-8-sig", newline="") as lines:  # spreadsheets write a BOM
+        reader = csv.DictReader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        rows = list(reader)
+    width = len(reader.fieldnames or [])
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            # DictReader files what is too much under None
+            found = width + len(row.get(None) or []) - sum(value is None for value in row.values())
+            raise ConfigError(
+                f"row {number} of {path.name} has {found} fields",
+                seen=f"the heading has {width}",
+                advice="Put quotes around a field that holds a comma",
+            )
+    return cast("list[Mapping[str, object]]", rows)
+
+
+def _read_jsonl(path: Path) -> list[Mapping[str, object]]:
+    rows: list[Mapping[str, object]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ConfigError(
+                f"line {number} of {path.name} is no JSON", seen=str(error), advice="Give one object a line"
+            ) from error
+        if not isinstance(row, dict):
+            raise ConfigError(
+                f"line {number} of {path.name} is no object",
+                seen=f"it is {type(row).__name__}",
+                advice='Give one object a line, such as {"text": "..."}',
+            )
+        rows.append(row)
+    return rows
+
+
+def _read_parquet(path: Path) -> list[Mapping[str, object]]:
+    pandas = need("pandas", for_what="reading parquet files")
+    try:
+        return _rows(pandas.read_parquet(path))
+    except ImportError as error:
+        raise ConfigError(
+            "pyarrow is needed for reading parquet files",
+            seen="it is not installed",
+            advice="Install it with: pip install pyarrow",
+        ) from error
+
+
+def _rows(source: pd.DataFrame | Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    if hasattr(source, "to_dict"):
+        records = source.to_dict(orient="records")
+        return [{str(name): value for name, value in row.items()} for row in records]
+    rows = list(source)
+    for number, row in enumerate(rows, start=1):
+        if not hasattr(row, "keys"):
+            raise ConfigError(
+                f"example {number} is no dict",
+                seen=f"it is {type(row).__name__}",
+                advice='Give one dict an example, such as {"text": "..."}',
+            )
+    return [{str(name): row[name] for name in row} for row in rows]
+
+
+def _examples(rows: list[Mapping[str, object]], id_column: str | None) -> tuple[Example, ...]:
+    column = id_column or next((name for name in ID_COLUMNS if all(name in row for row in rows)), None)
+    seen: dict[str, int] = {}
+    examples = []
+    for number, row in enumerate(rows, start=1):
+        if column is not None and column not in row:
+            raise ConfigError(
+                f"there is no column {column!r}",
+                seen=f"row {number} has {', '.join(row)}",
+                advice="Give the name of the column that holds the ids",
+            )
+        key = str(number if column is None else row[column])
+        if key in seen:
+            raise ConfigError(
+                f"two examples have the id {key!r}",
+                seen=f"rows {seen[key]} and {number}",
+                advice="Make the ids unique, or drop the column to have the rows numbered",
+            )
+        seen[key] = number
+        examples.append(Example(id=key, variables=dict(row)))
+    return tuple(examples)

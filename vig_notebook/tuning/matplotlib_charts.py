@@ -1,0 +1,108 @@
+"""The plots in matplotlib, where altair is absent. Imported only when one is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vig_notebook.tuning.extras import need
+from vig_notebook.tuning.plots import COLOURS, INK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from vig_notebook.tuning.plots import Picture
+
+    Row = Mapping[str, object]
+
+__all__ = ["figure"]
+
+CHANGES = {"better": COLOURS[0], "worse": COLOURS[1], "same": INK}
+
+
+def figure(picture: Picture) -> Figure:
+    """Draw a picture. The figure belongs to no window: a notebook shows it as the value of its cell.
+
+    Raises:
+        ConfigError: matplotlib is not installed either.
+    """
+    made: Figure = need("matplotlib.figure", for_what="a plot (or altair)").Figure(layout="constrained")
+    made.set_facecolor("none")
+    axes = made.add_subplot()
+    makers = {"slope": _slope, "forest": _forest, "scores": _scores, "latency": _latency, "heatmap": _heatmap}
+    makers[picture.kind](axes, picture)
+    axes.set_title(picture.title, loc="left", color=INK)
+    axes.set_facecolor("none")
+    axes.tick_params(colors=INK)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    return made
+
+
+def _groups(picture: Picture, name: str) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in picture.rows:
+        groups.setdefault(str(row[name]), []).append(row)
+    return groups
+
+
+def _numbers(rows: list[Row], name: str) -> list[float]:
+    return [float(str(row[name])) for row in rows]
+
+
+def _slope(axes: Axes, picture: Picture) -> None:
+    labels = []
+    for place, (pair, rows) in enumerate(_groups(picture, "pair").items()):
+        labels += [f"baseline\n{pair}", "variant"]
+        for before, after in zip(rows[::2], rows[1::2], strict=True):
+            colour = CHANGES[str(before["change"])]
+            axes.plot([3 * place, 3 * place + 1], _numbers([before, after], "score"), "o-", color=colour, alpha=0.7)
+    axes.set_xticks([3 * (i // 2) + i % 2 for i in range(len(labels))], labels)
+    axes.set_ylabel(picture.unit)
+
+
+def _forest(axes: Axes, picture: Picture) -> None:
+    rows = list(picture.rows)[::-1]
+    for place, row in enumerate(rows):
+        axes.plot(_numbers([row], "low") + _numbers([row], "high"), [place, place], color=COLOURS[0], linewidth=2)
+        axes.plot(_numbers([row], "difference"), [place], "o", color=COLOURS[0])
+    axes.axvline(0, color=INK, linestyle="--")
+    axes.set_yticks(range(len(rows)), [str(row["pair"]) for row in rows])
+    axes.set_xlabel(picture.unit)
+
+
+def _scores(axes: Axes, picture: Picture) -> None:
+    groups = _groups(picture, "variant")
+    values = [_numbers(rows, "score") for rows in groups.values()]
+    colours = [COLOURS[i % len(COLOURS)] for i in range(len(groups))]
+    axes.hist(values, bins=20, label=list(groups), color=colours)
+    axes.legend()
+    axes.set_xlabel(picture.unit)
+    axes.set_ylabel("examples")
+
+
+def _latency(axes: Axes, picture: Picture) -> None:
+    labels = []
+    for place, (measure, rows) in enumerate(_groups(picture, "measure").items()):
+        for variant in dict.fromkeys(str(row["variant"]) for row in rows):
+            seconds = _numbers([row for row in rows if row["variant"] == variant], "seconds")
+            axes.plot(seconds, [len(labels)] * len(seconds), "|", color=COLOURS[place], markersize=14)
+            labels.append(f"{variant}, {measure}")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xlabel(picture.unit)
+
+
+def _heatmap(axes: Axes, picture: Picture) -> None:
+    variants = list(_groups(picture, "variant"))
+    examples = list(_groups(picture, "example"))
+    scores = [[float("nan")] * len(variants) for _ in examples]
+    for row in picture.rows:
+        y, x = examples.index(str(row["example"])), variants.index(str(row["variant"]))
+        scores[y][x] = _numbers([row], "score")[0]
+        axes.text(x, y, str(row["flip"]), ha="center", va="center", color="black" if scores[y][x] > 0.5 else "white")
+    image = axes.imshow(scores, aspect="auto", cmap="viridis")
+    axes.figure.colorbar(image, label=picture.unit)
+    axes.set_xticks(range(len(variants)), variants)
+    axes.set_yticks(range(len(examples)), examples)

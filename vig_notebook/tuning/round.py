@@ -1,0 +1,277 @@
+"""One round of an experiment: asks its missing cells, scores what comes, tells whoever watches.
+
+Everything that changes a response happens on the streaming thread; other threads only read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from vig_notebook.ending import Ending
+from vig_notebook.engine import engine
+from vig_notebook.tuning.limiter import limiter_of
+from vig_notebook.tuning.plan import Forecast
+from vig_notebook.tuning.responses import Status, from_run, never_asked
+from vig_notebook.tuning.schedule import Schedule
+
+if TYPE_CHECKING:
+    import concurrent.futures
+    from collections.abc import Callable, Sequence
+
+    from vig_notebook.run import Run
+    from vig_notebook.sinks import Sink
+    from vig_notebook.tuning.asking import Asking
+    from vig_notebook.tuning.grid import Cell
+    from vig_notebook.tuning.log import AnswerLog
+    from vig_notebook.tuning.responses import Response, Waits
+    from vig_notebook.tuning.schedule import Finish
+    from vig_notebook.tuning.scorers import Score
+    from vig_notebook.tuning.scoring import Scoring
+
+__all__ = ["Observer", "Progress", "Round", "progress_of"]
+
+_log = logging.getLogger(__name__)
+
+HOPELESS = frozenset({"auth", "payment", "permission", "config"})
+"""Kinds of errors that every other call would meet as well: the round ends."""
+
+
+class Observer(Protocol):
+    """Who watches the cells. Called on the streaming thread: be quick, and do not wait for a run there."""
+
+    def sinks(self, cell: Cell) -> Sequence[Sink]:
+        """Sinks for the run of a cell that is about to be asked; a retry asks anew."""
+
+    def started(self, cell: Cell, run: Run) -> None:
+        """A cell is asked. `run.stop()` stops it, `run.text_so_far` has its text."""
+
+    def ended(self, cell: Cell, response: Response) -> None:
+        """A cell has its response: asked, cached or stopped. Its scores follow."""
+
+    def scored(self, cell: Cell, response: Response) -> None:
+        """A response has its scores."""
+
+    def over(self) -> None:
+        """The round is over; another may follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an experiment is.
+
+    Attributes:
+        done: Cells with a response, of whatever status.
+        total: All cells.
+        cached: Of those done, how many came from the log.
+        failed: Of those done, how many have an error.
+        in_flight: Cells being asked now.
+        tokens: In and out, spent by this experiment.
+        eta_s: Seconds left, about; None before the first answer, 0.0 when nothing is asked.
+        pause_left_s: Seconds until the server, which refused a call, may be asked again.
+        note: Why cells were left unasked; may be empty.
+    """
+
+    done: int
+    total: int
+    cached: int
+    failed: int
+    in_flight: int
+    tokens: int
+    eta_s: float | None
+    pause_left_s: float
+    note: str
+
+
+class Round:
+    """One round of asking and scoring.
+
+    Attributes:
+        note: Why cells were left unasked; empty when they were not.
+        runs: The runs in flight, by the cells' index.
+        end: Reached when the last cell has its response and its scores.
+    """
+
+    def __init__(
+        self,
+        todo: Sequence[Cell],
+        answered: Sequence[Response],
+        *,
+        asking: Asking,
+        log: AnswerLog,
+        scoring: Scoring,
+        responses: dict[int, Response],
+        observers: Sequence[Observer],
+        max_concurrency: int,
+        budget: int | None,
+    ) -> None:
+        self.note = ""
+        self.runs: dict[int, Run] = {}
+        self.end = Ending()
+        self._todo = todo
+        self._answered = answered
+        self._asking = asking
+        self._kept = log
+        self._scoring = scoring
+        self._responses = responses
+        self._observers = list(observers)
+        self._budget = budget
+        self._asked = 0
+        self._spent = 0
+        self._unscored = 0
+        self._all_scored = asyncio.Event()
+        self._began_at = time.monotonic()
+        self._forecast = Forecast(())
+        endpoint = asking.endpoint
+        self._schedule = Schedule(
+            todo,
+            self,
+            limiter_of(engine(), endpoint),
+            max_concurrency=max_concurrency,
+            max_wait_s=endpoint.limits.max_retry_wait_s,
+        )
+        self._future: concurrent.futures.Future[None] | None = None
+
+    # From any thread.
+
+    def begin(self) -> None:
+        """Start on the streaming thread; returns at once."""
+        self._future = engine().run(self._work())
+        self._future.add_done_callback(lambda _: self.end.reach())
+
+    def stop(self, cell: Cell | None = None) -> None:
+        """Stop a cell, or all; returns at once."""
+        engine().loop.call_soon_threadsafe(self._schedule.stop, cell)
+
+    def retry(self, cell: Cell, otherwise: Callable[[], object]) -> None:
+        """Ask a cell again before all others; `otherwise` is called when the round is over already."""
+
+        def again() -> None:
+            if self._schedule.over:
+                otherwise()
+            else:
+                self._schedule.add(cell)
+
+        engine().loop.call_soon_threadsafe(again)
+
+    def raise_failure(self) -> None:
+        """Raise what went wrong inside, once the end is reached; an error of a cell is not meant."""
+        if self._future is not None and self._future.done():
+            self._future.result()
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds left, about, at the pace so far."""
+        left = self._schedule.waiting + len(self.runs)
+        if not left:
+            return 0.0
+        return left * (time.monotonic() - self._began_at) / self._asked if self._asked else None
+
+    @property
+    def pause_left_s(self) -> float:
+        """Seconds until the server may be asked again."""
+        return 0.0 if self._schedule.over else self._schedule.pause_left_s
+
+    # What the schedule calls, on the streaming thread.
+
+    def ask(self, cell: Cell, finish: Finish) -> Run:
+        """Start the run of a cell."""
+        watching = [sink for observer in tuple(self._observers) for sink in self._sinks_of(observer, cell)]
+        run = self._asking.ask(cell, (*self._kept.sinks(), *watching, finish))
+        self.runs[cell.index] = run
+        self._tell(lambda observer: observer.started(cell, run))
+        return run
+
+    def ended(self, cell: Cell, run: Run, waits: Waits) -> None:
+        """Take an ended run."""
+        del self.runs[cell.index]
+        response = from_run(cell, run, waits)
+        self._asked += 1
+        self._spent += (response.tokens_in or 0) + (response.tokens_out or 0)
+        if response.error_kind in HOPELESS:
+            self.note = f"The rest was not asked, since it would fail in the same way: {response.error}"
+        self._take(response)
+
+    def skipped(self, cell: Cell) -> None:
+        """Take note of a cell that was stopped before it was asked."""
+        self._take(never_asked(cell))
+
+    def may_ask(self, in_flight: int) -> bool:
+        """Whether any more cells may be asked: no error that all would meet, and the budget has room."""
+        if self.note:
+            return False
+        if self._budget is None:
+            return True
+        each = self._spent / self._asked if self._asked else sum(self._forecast.tokens(self._todo[0]))
+        if self._spent + each * (in_flight + 1) <= self._budget:
+            return True
+        self.note = f"The rest was not asked: the budget of {self._budget:,} tokens is used up."
+        return False
+
+    # Inside.
+
+    async def _work(self) -> None:
+        try:
+            for response in self._answered:
+                self._take(response)
+            await self._schedule.work()
+            while self._unscored:
+                await self._all_scored.wait()
+        finally:
+            self._scoring.close()
+            self._tell(lambda observer: observer.over())
+
+    def _take(self, response: Response) -> None:
+        self._responses[response.cell.index] = response
+        self._tell(lambda observer: observer.ended(response.cell, response))
+        if response.status.whole and self._scoring.scorers:
+            self._unscored += 1
+            self._all_scored.clear()
+            self._scoring.submit(
+                response.output,
+                response.cell.example.variables,
+                lambda scores: engine().loop.call_soon_threadsafe(self._take_scores, response, scores),
+            )
+
+    def _take_scores(self, response: Response, scores: dict[str, Score]) -> None:
+        self._unscored -= 1
+        if not self._unscored:
+            self._all_scored.set()
+        scored = replace(response, scores=scores, rating=self._responses[response.cell.index].rating)
+        self._responses[response.cell.index] = scored
+        self._tell(lambda observer: observer.scored(response.cell, scored))
+
+    def _sinks_of(self, observer: Observer, cell: Cell) -> Sequence[Sink]:
+        found: list[Sink] = []
+        self._call(observer, lambda one: found.extend(one.sinks(cell)))
+        return found
+
+    def _tell(self, call: Callable[[Observer], object]) -> None:
+        for observer in tuple(self._observers):
+            self._call(observer, call)
+
+    def _call(self, observer: Observer, call: Callable[[Observer], object]) -> None:
+        try:
+            call(observer)
+        except Exception:  # noqa: BLE001  a broken display must not take the answers with it
+            self._observers.remove(observer)
+            _log.exception("an observer of an experiment failed and was dropped; the experiment goes on")
+
+
+def progress_of(responses: Sequence[Response], total: int, current: Round | None) -> Progress:
+    """How far an experiment is."""
+    asked = [one for one in responses if one.status is not Status.CACHED]
+    return Progress(
+        done=len(responses),
+        total=total,
+        cached=len(responses) - len(asked),
+        failed=sum(one.status is Status.ERROR for one in asked),
+        in_flight=len(current.runs) if current else 0,
+        tokens=sum((one.tokens_in or 0) + (one.tokens_out or 0) for one in asked),
+        eta_s=current.eta_s if current else None,
+        pause_left_s=current.pause_left_s if current else 0.0,
+        note=current.note if current else "",
+    )

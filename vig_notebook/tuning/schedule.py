@@ -1,0 +1,193 @@
+"""Asks the cells of an experiment in their order, as many at once as the limits allow.
+
+```
+waiting ──launch──> in flight ──> reported
+   ^                    │
+   └──── refused <──────┘   429, 503, no connection: put back in front, and the limiter pauses all
+```
+
+One coroutine on the streaming thread; it makes no task of its own, since each run has one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from vig_notebook.run import RunState
+from vig_notebook.tuning.responses import Waits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from vig_notebook.run import Run
+    from vig_notebook.tuning.grid import Cell
+    from vig_notebook.tuning.limiter import Limiter
+    from vig_notebook.wire.chat import Delta
+
+__all__ = ["Finish", "Owner", "Schedule"]
+
+TRIES = {"rate_limit": 8, "overloaded": 8, "connection": 3, "server": 3, "timeout": 2}
+"""By kind of error. What passes by itself is tried longer; each pause is twice the one before."""
+
+TOO_MANY = frozenset({"rate_limit", "overloaded"})
+
+
+class Owner(Protocol):
+    """What the schedule works for. All is called on the streaming thread."""
+
+    def ask(self, cell: Cell, finish: Finish) -> Run:
+        """Start the run of a cell, with `finish` among its sinks."""
+
+    def ended(self, cell: Cell, run: Run, waits: Waits) -> None:
+        """Take an ended run."""
+
+    def skipped(self, cell: Cell) -> None:
+        """Take note of a cell that was stopped before it was asked."""
+
+    def may_ask(self, in_flight: int) -> bool:
+        """Whether any more cells may be asked."""
+
+
+class Finish:
+    """A sink that tells the schedule of a run's end."""
+
+    def __init__(self, flight: _Flight, schedule: Schedule) -> None:
+        self._flight = flight
+        self._schedule = schedule
+
+    def start(self, run: Run) -> None:
+        """Nothing to do."""
+
+    def write(self, delta: Delta) -> None:
+        """Nothing to do."""
+
+    def finish(self, run: Run) -> None:
+        """Hand the run on."""
+        self._schedule.landed(self._flight, run)
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """One cell and its tries."""
+
+    cell: Cell
+    tries: int = 0
+    taken: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    run: Run | None = None
+
+
+class Schedule:
+    """The cells of an experiment that are still to be asked."""
+
+    def __init__(
+        self, cells: Iterable[Cell], owner: Owner, limiter: Limiter, *, max_concurrency: int, max_wait_s: float
+    ) -> None:
+        self._waiting = deque(_Flight(cell) for cell in cells)
+        self._flying: dict[int, _Flight] = {}
+        self._owner = owner
+        self._limiter = limiter
+        self._max_concurrency = max_concurrency
+        self._max_wait_s = max_wait_s
+        self._wake = asyncio.Event()
+        self._began_at = time.monotonic()
+        self.over = False
+
+    @property
+    def waiting(self) -> int:
+        """How many cells wait for their turn."""
+        return len(self._waiting)
+
+    @property
+    def pause_left_s(self) -> float:
+        """Seconds until the server may be asked again."""
+        return self._limiter.pause_left_s
+
+    async def work(self) -> None:
+        """Ask every cell; returns when the last has ended or was stopped. Cancelling it stops all.
+
+        Once it has returned, `over` is true and nothing can be added.
+        """
+        self._limiter.wakers.add(self._wake.set)
+        try:
+            while True:
+                self._launch()
+                if not self._waiting and not self._flying:
+                    return
+                await self._until_something_happens()
+        finally:
+            self.over = True
+            self.stop()
+            self._limiter.wakers.discard(self._wake.set)
+
+    def add(self, cell: Cell) -> None:
+        """Ask one more cell, before all others."""
+        self._waiting.appendleft(_Flight(cell))
+        self._wake.set()
+
+    def stop(self, cell: Cell | None = None) -> None:
+        """Stop a cell, or all of them. Those that were not asked yet are skipped when named, else forgotten."""
+        for flight in tuple(self._flying.values()):
+            if flight.run is not None and cell in {None, flight.cell}:
+                flight.run.stop()
+        named = [flight for flight in self._waiting if flight.cell is cell]
+        self._waiting = deque(flight for flight in self._waiting if cell is not None and flight.cell is not cell)
+        for flight in named:
+            self._owner.skipped(flight.cell)
+        self._wake.set()
+
+    def landed(self, flight: _Flight, run: Run) -> None:
+        """Take an ended run from the air: put its cell back in front, or report it."""
+        del self._flying[flight.cell.index]
+        again = self._is_refused(flight, run)
+        if run.error is not None and run.error.kind in TRIES:
+            shrink = run.error.kind in TOO_MANY
+            self._limiter.refused(flight.taken, _capped(run.error.retry_after_s, self._max_wait_s), shrink=shrink)
+        elif run.state is RunState.DONE:
+            self._limiter.succeeded()
+        self._limiter.release()
+        if again:
+            self._waiting.appendleft(flight)
+        else:
+            self._owner.ended(flight.cell, run, self._waits(flight))
+        self._wake.set()
+
+    def _is_refused(self, flight: _Flight, run: Run) -> bool:
+        error = run.error
+        if error is None or run.completion.text or flight.tries >= TRIES.get(error.kind, 0):
+            return False
+        return (error.retry_after_s or 0.0) <= self._max_wait_s
+
+    def _waits(self, flight: _Flight) -> Waits:
+        return Waits(queue_s=flight.first_at - self._began_at, retry_s=flight.last_at - flight.first_at)
+
+    def _launch(self) -> None:
+        while self._waiting and self._limiter.ready and len(self._flying) < self._max_concurrency:
+            if not self._owner.may_ask(len(self._flying)):
+                self._waiting.clear()
+                return
+            flight = self._waiting.popleft()
+            flight.tries += 1
+            flight.last_at = time.monotonic()
+            flight.first_at = flight.first_at or flight.last_at
+            flight.taken = self._limiter.take()
+            self._flying[flight.cell.index] = flight
+            flight.run = self._owner.ask(flight.cell, Finish(flight, self))
+
+    async def _until_something_happens(self) -> None:
+        pause_s = self._limiter.pause_left_s if self._waiting else 0.0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s or None):
+                await self._wake.wait()
+        self._wake.clear()
+
+
+def _capped(retry_after_s: float | None, max_wait_s: float) -> float | None:
+    """Nobody is held up by a server that asks for hours: its cells fail, and say so."""
+    return None if retry_after_s is None else min(retry_after_s, max_wait_s)

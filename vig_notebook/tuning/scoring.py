@@ -1,0 +1,72 @@
+"""Runs scorers away from the streaming thread: on threads of its own, or on any executor."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from vig_notebook.tuning.scorers import Score, apply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from vig_notebook.tuning.scorers import Scorer
+
+__all__ = ["Scoring", "score_all"]
+
+OWN_THREADS = 4
+"""Scorers are short or wait for a judge; the two or four cores of a notebook's machine run no more at once."""
+
+WAITING_THREADS = 32
+"""With an executor elsewhere a thread only waits for it: this many scorings are under way there."""
+
+
+def score_all(scorers: Sequence[Scorer], response: str, example: Mapping[str, object]) -> dict[str, Score]:
+    """Apply scorers to a response; never raises. Module level, so that processes can run it."""
+    return {scorer.name: apply(scorer, response, example) for scorer in scorers}
+
+
+class Scoring:
+    """Scorers and where they run. A context manager: leaving it waits for no scorer.
+
+    Attributes:
+        scorers: The scorers.
+    """
+
+    def __init__(self, scorers: Sequence[Scorer], executor: Executor | None = None) -> None:
+        self.scorers = scorers
+        self._executor = executor
+        # A judge asks a server: its calls belong to this process, whose limits they count against.
+        self._here = [one for one in scorers if executor is None or getattr(one, "asks_a_server", False)]
+        self._there = [one for one in scorers if one not in self._here]
+        threads = WAITING_THREADS if self._there else OWN_THREADS
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="vig-score")
+
+    def submit(self, response: str, example: Mapping[str, object], then: Callable[[dict[str, Score]], object]) -> None:
+        """Score a response; `then` is called with the scores on another thread."""
+        self._threads.submit(self._score, response, example).add_done_callback(
+            lambda future: then(self._scores_of(future))
+        )
+
+    def close(self) -> None:
+        """Let the threads end when what they do is done."""
+        self._threads.shutdown(wait=False)
+
+    def _score(self, response: str, example: Mapping[str, object]) -> dict[str, Score]:
+        there: Future[dict[str, Score]] | None = None
+        if self._executor is not None and self._there:
+            there = self._executor.submit(score_all, self._there, response, example)
+        scores = score_all(self._here, response, example)
+        return scores if there is None else {**scores, **_result(there, self._there)}
+
+    def _scores_of(self, future: Future[dict[str, Score]]) -> dict[str, Score]:
+        return _result(future, self.scorers)
+
+
+def _result(future: Future[dict[str, Score]], scorers: Sequence[Scorer]) -> dict[str, Score]:
+    """The scores; where the executor failed (a process died, a scorer cannot be pickled), its error as the reason."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    return {scorer.name: Score(None, f"{type(error).__name__}: {error}"[:500]) for scorer in scorers}
