@@ -85,6 +85,7 @@ async def test_start_gives_an_endpoint_on_this_machine(server: LocalServer, mode
     assert endpoint.default_model == "Tiny-Chat"
     assert endpoint.parameters == {"return_progress": True}
     assert endpoint.limits.max_concurrency == 4
+    assert endpoint.limits.max_retries > 4
     assert server.endpoint is endpoint
 
 

@@ -306,6 +306,10 @@ def _ask(process: subprocess.Popen[str], orders: dict[str, object]) -> dict[str,
 
 
 def _endpoint(model: Model, base_url: str, key: Secret) -> Endpoint:
+    """What the client has to know of this server.
+
+    It closes each connection after a streamed answer, without a word before: each that lies in a pool costs a try.
+    """
     small = model.name == ALIAS
     return Endpoint(
         base_url=base_url,
@@ -316,7 +320,11 @@ def _endpoint(model: Model, base_url: str, key: Secret) -> Endpoint:
         default_model=model.name,
         # Without it llama.cpp reads a prompt to its end after the connection was closed.
         parameters={"return_progress": True},
-        limits=Limits(first_byte_timeout_s=_FIRST_BYTE_TIMEOUT_S, max_concurrency=model.slots),
+        limits=Limits(
+            first_byte_timeout_s=_FIRST_BYTE_TIMEOUT_S,
+            max_concurrency=model.slots,
+            max_retries=model.slots + 2,
+        ),
     )
 
 
