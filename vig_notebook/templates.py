@@ -36,8 +36,10 @@ __all__ = ["render_template", "template_names"]
 
 # The largest context windows take about two million tokens: a longer prompt is a mistake.
 _MAX_CHARACTERS: Final = 8_000_000
-# Turns of all loops and calls together: two seconds of work, and more rows than any prompt has.
+# Turns of all loops: less than a second of work, and more rows than any prompt has.
 _MAX_STEPS: Final = 1_000_000
+# What a call counts for, of a macro or a method: it takes that much longer than a turn.
+_STEPS_OF_A_CALL: Final = 10
 # An integer of 100,000 bits has 30,000 digits and is made in no time; 10 ** 10 ** 9 would never end.
 _MAX_INTEGER_BITS: Final = 100_000
 _GLOBALS: Final = frozenset({"range", "dict", "namespace"})
@@ -95,7 +97,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         self._steps = 0
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  # any object
-        self._step()
+        self._step(_STEPS_OF_A_CALL)
         return super().call(context, obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401  # any object
@@ -104,11 +106,11 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def _bounded(self, values: Iterable[object]) -> Iterator[object]:
         for value in values:
-            self._step()
+            self._step(1)
             yield value
 
-    def _step(self) -> None:
-        self._steps += 1
+    def _step(self, steps: int) -> None:
+        self._steps += steps
         if self._steps > _MAX_STEPS:
             raise SecurityError(f"its loops and calls take more than {_MAX_STEPS:,} steps")
 

@@ -46,7 +46,9 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except (OSError, OverflowError) as error:
-        print(f"The demo server cannot listen on port {options.port}: {error}. Choose another --port.", file=sys.stderr)
+        print(
+            f"The demo server cannot listen on port {options.port} ({error}). Choose another --port.", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:  # where the loop takes no signal handlers
         return 130

@@ -47,11 +47,14 @@ class DemoServer:
         Args:
             pace: Tokens per second; 0 is as fast as it goes; None takes ``VIG_DEMO_PACE``, or else 40.
             port: 0 lets the system choose a free one.
+
+        Raises:
+            ConfigError: the pace is no number from 0 up.
         """
         self.token = "sk-demo-" + secrets.token_urlsafe(24)
         self.requests = 0
         self.closed_early = 0
-        self._pace = _usual_pace() if pace is None else pace
+        self._pace = _usual_pace() if pace is None else _checked_pace(pace, "The pace")
         self._port = port
         self._base_url = ""
         self._runner: web.AppRunner | None = None
@@ -156,14 +159,16 @@ class DemoServer:
 def _usual_pace() -> float:
     """Give the pace that VIG_DEMO_PACE sets, or the usual one."""
     text = read_environment("VIG_DEMO_PACE")
+    return PACE_TOKENS_PER_S if text is None else _checked_pace(text, "VIG_DEMO_PACE")
+
+
+def _checked_pace(pace: float | str, what: str) -> float:
     try:
-        pace = PACE_TOKENS_PER_S if text is None else float(text)
+        number = float(pace)
     except ValueError:
-        pace = -1.0
-    if not 0 <= pace < float("inf"):
-        raise ConfigError(
-            "VIG_DEMO_PACE cannot be used",
-            seen=f"it is {text!r}",
-            advice="Set it to tokens per second; 0 is as fast as it goes.",
-        )
-    return pace
+        number = -1.0
+    if 0 <= number < float("inf"):
+        return number
+    raise ConfigError(
+        f"{what} cannot be used", seen=f"it is {pace!r}", advice="Give tokens per second; 0 is as fast as it goes."
+    )
