@@ -76,6 +76,9 @@ import os, sys
 from tests.store.runs import ask
 from vig_notebook.store import Store
 ask(None)
+memory = Store("off")
+memory.search()
+memory.close()
 os.setuid(65534)
 store = Store(sys.argv[1])
 print(ask(store).state, len(store.search()), store.warning)

@@ -50,12 +50,13 @@ def test_step_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pyte
     store = Store(path)
     ask(store)
     store.close()
-    broken = "ALTER TABLE runs ADD COLUMN stars INTEGER;\nUPDATE nothing SET x = 1;\n"
+    broken = "ALTER TABLE runs ADD COLUMN stars INTEGER;\nUPDATE runs SET id = NULL;\n"
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
     store = Store(path)
     ask(store)
+    store.flush()
     assert store.warning is not None
-    assert "no such table: nothing" in store.warning
+    assert "NOT NULL constraint failed" in store.warning
     store.close()
     connection = other(path)
     assert connection.execute("PRAGMA user_version").fetchone()[0] == 1

@@ -41,11 +41,13 @@ class Keeper:
     Attributes:
         warning: What a person should know about the log, or None.
         failed: Whether the last try to save failed.
+        broken: Whether its thread has ended.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.warning: str | None = None
         self.failed = False
+        self.broken = False
         self._path = path
         self._log: Opened | None = None
         self._recorders: dict[Recorder, None] = {}  # those whose end is not saved, oldest first
@@ -76,13 +78,15 @@ class Keeper:
         if not future.set_running_or_notify_cancel():
             return
         try:
+            if self.broken:
+                raise ConfigError("The run log is closed", advice="Make a new Store.")
             log = self._opened()
             if log.refusal is not None:
                 raise copy(log.refusal)
             future.set_result(function(log.connection))
         except sqlite3.Error as error:
             future.set_exception(self._unreadable(error))
-        except (OSError, ValueError, ConfigError) as error:
+        except Exception as error:  # noqa: BLE001  not swallowed: it is raised where the question was asked
             future.set_exception(error)
 
     def forget(self, run_ids: Iterable[str] | None) -> None:

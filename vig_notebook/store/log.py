@@ -207,7 +207,8 @@ class Store:
         return self._ask(lambda connection: cassette.import_runs(connection, _file(path)))
 
     def flush(self) -> None:
-        """Wait until everything that was left to save is in the file, or cannot be written now."""
+        """Wait until everything that has come is in the file, or cannot be written now."""
+        self._writer.tell(lambda keeper: keeper.save())
         self._ask(lambda _connection: None)
 
     def close(self) -> None:

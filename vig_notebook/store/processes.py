@@ -55,7 +55,7 @@ def _started_linux(pid: int) -> str | None:
     """Clock ticks since the boot (field 22 of proc(5) stat), with the boot they count from."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")[:8]
     except OSError:
         return None
     # The name before it may hold blanks and brackets; what follows its last bracket does not.

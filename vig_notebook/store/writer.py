@@ -103,10 +103,11 @@ class Writer:
         Raises:
             ConfigError: The log is closed.
         """
-        if self._closed:
-            raise ConfigError("The run log is closed", advice="Make a new Store.")
         self.start()
-        self._queue.put(action)
+        with self._lock:  # so that nothing comes after the None of `close`
+            if self._closed:
+                raise ConfigError("The run log is closed", advice="Make a new Store.")
+            self._queue.put(action)
 
     def close(self) -> None:
         """Save what waits and end the thread; waits at most `CLOSE_LIMIT_S`. A second call does nothing."""
@@ -119,6 +120,16 @@ class Writer:
     # The thread of the log.
 
     def _main(self) -> None:
+        try:
+            self._serve()
+        finally:
+            # Also when a bug ends the thread: whoever waits for an answer gets one.
+            self._closed = self._keeper.broken = True
+            self._keeper.close()
+            for call in self._next_batch(wait=False)[1]:
+                call(self._keeper)
+
+    def _serve(self) -> None:
         going_on = True
         while going_on:
             recorders, calls, going_on = self._next_batch()
@@ -128,14 +139,13 @@ class Writer:
                 self._keeper.save()
             for call in calls:
                 call(self._keeper)
-        self._keeper.close()
 
-    def _next_batch(self) -> tuple[list[Recorder], list[_Call], bool]:
+    def _next_batch(self, *, wait: bool = True) -> tuple[list[Recorder], list[_Call], bool]:
         """Wait for something to do, at most until the next save is due, and take all there is."""
         recorders: list[Recorder] = []
         calls: list[_Call] = []
         try:
-            item = self._queue.get(timeout=self._time_left_s())
+            item = self._queue.get(wait, self._time_left_s())
             while item is not None:
                 if isinstance(item, Recorder):
                     item.queued = False

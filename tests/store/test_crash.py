@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.store.runs import ask
+from vig_notebook.store import Store, processes
+from vig_notebook.store.processes import Process, is_alive, this_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STREAM = """
+import sys, time
+from tests.store.runs import SERVER, request
+from vig_notebook.run import Run
+from vig_notebook.store import Store
+from vig_notebook.wire.chat import Delta
+store = Store(sys.argv[1])
+recorder = store.recorder()
+recorder.start(Run(request("tell me"), SERVER, sinks=(recorder,)))
+store.flush()  # what a connection takes is more than that
+number = 0
+while True:
+    for _ in range(50):
+        recorder.write(Delta(content=f"{number} "))
+        number += 1
+    print(number, flush=True)
+    time.sleep(0.002)
+"""
+
+
+def killed_mid_stream(path: Path, *, after: int) -> int:
+    """Kill -9 a process that streams; give the number of pieces that it had said before."""
+    with subprocess.Popen([sys.executable, "-c", STREAM, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = 0
+        while said < after:
+            said = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+        said = max([said, *(int(line) for line in process.stdout.read().split()[:-1])])
+    return said
+
+
+def text_of(numbers: int) -> str:
+    return "".join(f"{number} " for number in range(numbers))
+
+
+@pytest.mark.parametrize("after", [100, 3000, 5150])
+def test_kill_mid_stream_costs_at_most_the_last_4_kb(path: Path, after: int) -> None:
+    said = killed_mid_stream(path, after=after)
+    store = Store(path)
+    [record] = store.search(state="interrupted")
+    assert text_of(said + 60).startswith(record.text)
+    assert len(text_of(said)) - len(record.text) <= 4096 + 300
+    assert record.ended_at is not None
+    assert store._ask(lambda c: c.execute("PRAGMA integrity_check").fetchone()[0]) == "ok"
+    assert store.search("tell")[0].prompt == "tell me"
+    store.close()
+
+
+@pytest.mark.slow
+def test_kill_mid_stream_leaves_the_file_whole_20_times_of_20(path: Path) -> None:
+    for number in range(20):
+        killed_mid_stream(path, after=100 * number + 50)
+    store = Store(path)
+    assert len(store.search(state="interrupted", limit=None)) == 20
+    assert store._ask(lambda c: c.execute("PRAGMA integrity_check").fetchone()[0]) == "ok"
+    store.close()
+
+
+def unended(path: Path, process: Process, created_at: str = "2026-01-01T00:00:00.000+00:00") -> None:
+    """A row that some process never ended."""
+    store = Store(path)
+    ask(store)
+    store.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(
+        "UPDATE runs SET state = 'streaming', ended_at = NULL, host = ?, pid = ?, process_start = ?, created_at = ?",
+        (process.host, process.pid, process.started, created_at),
+    )
+    connection.execute("INSERT INTO text_parts (run, written_at, text, reasoning) SELECT number, 'x', 'so ', 'r' FROM runs")
+    connection.execute("INSERT INTO text_parts (run, written_at, text, reasoning) SELECT number, ?, 'far', '' FROM runs",
+                       ("2026-02-03T00:00:00.000+00:00",))  # fmt: skip
+    connection.execute("UPDATE text_parts SET written_at = '2026-01-02T00:00:00.000+00:00' WHERE written_at = 'x'")
+    connection.close()
+
+
+def state_after_a_start(path: Path) -> str:
+    store = Store(path)
+    [record] = store.search()
+    store.close()
+    return record.state
+
+
+def test_row_of_a_dead_process_becomes_interrupted_with_its_text(path: Path) -> None:
+    me = this_process()
+    unended(path, Process(host=me.host, pid=me.pid, started="before the boot"))  # the number was given again
+    store = Store(path)
+    [record] = store.search("far")
+    assert (record.state, record.text, record.reasoning) == ("interrupted", "so far", "r")
+    assert record.ended_at is not None
+    assert record.ended_at.isoformat() == "2026-02-03T00:00:00+00:00"
+    assert record.key is not None
+    assert store.find(record.key) is None
+    store.close()
+
+
+def test_row_of_a_live_process_is_left_alone(path: Path) -> None:
+    unended(path, this_process())
+    store = Store(path)
+    [record] = store.search()
+    assert (record.state, record.text) == ("streaming", "so far")
+    store.close()
+
+
+def test_row_of_another_machine_is_left_alone_for_two_days(path: Path) -> None:
+    far = Process(host="elsewhere", pid=1, started="x")
+    unended(path, far, created_at="2999-01-01T00:00:00.000+00:00")
+    assert state_after_a_start(path) == "streaming"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE runs SET created_at = '2026-01-01T00:00:00.000+00:00'")
+    connection.close()
+    assert state_after_a_start(path) == "interrupted"
+
+
+def test_dead_rows_are_left_to_the_next_start_while_the_file_is_locked(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    unended(path, Process(host=this_process().host, pid=1, started="x"))
+    monkeypatch.setattr("vig_notebook.store.keeper.mark_interrupted", locked)
+    assert state_after_a_start(path) == "streaming"
+
+
+def test_process_is_alive_until_it_has_ended() -> None:
+    me = this_process()
+    assert is_alive(me)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        other = Process(host=me.host, pid=child.pid, started=processes._started(child.pid) or "")
+        assert is_alive(other)
+        assert child.stdin is not None
+        child.stdin.close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert is_alive(other) is False  # ended, and not yet waited for
+    assert is_alive(other) is False
+    assert is_alive(Process(host="elsewhere", pid=me.pid, started=me.started)) is None
+
+
+def test_process_without_proc_is_told_by_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes._started_elsewhere(os.getpid()) == processes._started_elsewhere(os.getpid())
+    assert processes._started_elsewhere(2**22 + 1) is None
+    monkeypatch.setattr(processes, "_started_linux", processes._started_elsewhere)
+    monkeypatch.setattr(processes, "find_spec", lambda _: None)
+    assert processes._started_elsewhere(os.getpid()) is None
+    assert this_process().started == ""
+    assert is_alive(this_process()) is None
+
+
+FORK = """
+import os, sys
+from tests.store.runs import ask
+from vig_notebook.store import Store
+store = Store(sys.argv[1])
+ask(store, "parent")
+store.flush()
+if (child := os.fork()) == 0:
+    ask(store, "child")
+    store.close()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+ask(store, "parent again")
+print(sorted(record.prompt for record in store.search()))
+"""
+
+
+def test_fork_leaves_both_with_a_log(path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FORK, str(path)], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "['child', 'parent', 'parent again']\n"
+
+
+def test_end_of_the_program_saves_what_waits(path: Path) -> None:
+    script = "import sys; from tests.store.runs import ask; from vig_notebook.store import Store; ask(Store(sys.argv[1]))"
+    whole = "store = Store(sys.argv[1]); [ask(store, str(n)) for n in range(50)]"
+    script = script.replace("ask(Store(sys.argv[1]))", whole)
+    subprocess.run([sys.executable, "-c", script, str(path)], timeout=60, check=True)
+    store = Store(path)
+    assert len(store.search(state="done", limit=None)) == 50
+    store.close()
+
+
+WRITE = """
+import sys, time
+from tests.store.runs import ask
+from vig_notebook.store import Store
+store = Store(sys.argv[1])
+store.flush()
+print("ready", flush=True)
+sys.stdin.readline()
+times = []
+for number in range(int(sys.argv[2])):
+    ask(store, f"run {number}")
+    begun = time.perf_counter()
+    store.flush()
+    times.append(time.perf_counter() - begun)
+store.close()
+print(store.warning, sorted(times)[int(len(times) * 0.99)])
+"""
+
+
+def write_at_once(path: Path, *, writers: int, rows: int) -> list[tuple[str, float]]:
+    """Let processes log at once; give the warning and the 99th percentile of the waits of each, in seconds."""
+    command = [sys.executable, "-c", WRITE, str(path), str(rows)]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(writers)
+    ]
+    results = []
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in started:
+        out, _ = process.communicate(timeout=100)
+        warning, p99_s = out.split()
+        results.append((warning, float(p99_s)))
+    return results
+
+
+@pytest.mark.slow
+def test_eight_processes_lose_nothing(path: Path) -> None:
+    results = write_at_once(path, writers=8, rows=200)
+    assert {warning for warning, _ in results} == {"None"}
+    store = Store(path)
+    assert len(store.search(state="done", limit=None)) == 1600
+    assert store._ask(lambda c: c.execute("PRAGMA integrity_check").fetchone()[0]) == "ok"
+    store.close()
+    print([round(p99, 3) for _, p99 in results])  # noqa: T201  the figure
+    assert max(p99_s for _, p99_s in results) <= 0.5
