@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -13,7 +14,6 @@ from vig_notebook.client.connections import NO_TIMEOUT, USER_AGENT, hang_up
 from vig_notebook.client.foreign import Guard, Place
 from vig_notebook.client.refusals import refusal, request_id
 from vig_notebook.client.retries import backoff_s, is_worth_retrying
-from vig_notebook.client.watchdog import Watchdog
 from vig_notebook.errors import ConnectFailed, ProtocolError, StatusError, TimedOut, Truncated, VigthoriaError
 from vig_notebook.settings import origin
 
@@ -77,8 +77,7 @@ class Exchange:
         self._body = body
         self._on_wait = on_wait
         self.place = Place(origin(endpoint.base_url), endpoint.api_key)
-        self.watchdog = Watchdog(self._loop, place=self.place.label, total_timeout_s=limits.total_timeout_s)
-        self._guard = Guard(self.watchdog, self.place)
+        self.watchdog = self._guard = Guard(self._loop, self.place, total_timeout_s=limits.total_timeout_s)
         # An answer is never a local variable of a frame that raises: its repr shows what a server echoes.
         self._response: aiohttp.ClientResponse | None = None
         self._content: aiohttp.StreamReader | None = None
@@ -97,7 +96,7 @@ class Exchange:
     @property
     def elapsed_s(self) -> float:
         """Seconds since this was made."""
-        return self._loop.time() - self.watchdog.started
+        return monotonic() - self.watchdog.started
 
     async def open(self) -> None:
         """Send the request, again if need be, until the first byte of a 2xx has come.
@@ -132,10 +131,10 @@ class Exchange:
         if self._content is None:
             return b""
         with self._guard:
-            if self._loop.time() > self._breath:
+            if self._guard.now > self._breath:
                 # A compressed flood is never waited for: without this nothing else would run.
                 await asyncio.sleep(0)
-                self._breath = self._loop.time() + BREATH_S
+                self._breath = self._guard.now + BREATH_S
             return await self._content.readany()
 
     def close(self, *, whole: bool) -> None:
@@ -154,11 +153,11 @@ class Exchange:
     def queued(self) -> None:
         """All connections are in use; that takes as long as the other answers take."""
         self.watchdog.begin("queue")
-        self._mark = self._loop.time()
+        self._mark = monotonic()
 
     def connecting(self) -> None:
         """A connection is being made."""
-        now = self._loop.time()
+        now = monotonic()
         self.queue_s += now - self._mark
         self._mark = now
         self.watchdog.begin("connect", self._limits.connect_timeout_s)
@@ -166,11 +165,11 @@ class Exchange:
     def connected(self, *, reused: bool) -> None:
         """The request goes out."""
         self._reused = reused
-        self.connect_s = 0.0 if reused else self._loop.time() - self._mark
+        self.connect_s = 0.0 if reused else monotonic() - self._mark
         self.watchdog.begin("first_byte", self._limits.first_byte_timeout_s)
 
     async def _try(self) -> None:
-        self._mark = self._loop.time()
+        self._mark = monotonic()
         self._guard.answering = self._guard.is_final = False
         self._asks_again = self.status = self.request_id = None
         self.watchdog.begin("connect", self._limits.connect_timeout_s)
@@ -293,8 +292,8 @@ class Exchange:
     async def _pause(self, wait_s: float, error: VigthoriaError) -> None:
         if wait_s and self._on_wait is not None:
             self._on_wait(wait_s, error)
-        begun = self._loop.time()
+        begun = monotonic()
         try:
             await asyncio.sleep(wait_s)
         finally:
-            self.retry_wait_s += self._loop.time() - begun
+            self.retry_wait_s += monotonic() - begun

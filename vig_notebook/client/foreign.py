@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
+from vig_notebook.client.watchdog import Watchdog
 from vig_notebook.errors import (
     ConfigError,
     ConnectFailed,
@@ -27,9 +28,9 @@ from vig_notebook.errors import (
 from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from types import TracebackType
 
-    from vig_notebook.client.watchdog import Watchdog
     from vig_notebook.settings import Secret
 
 __all__ = ["Guard", "Place", "cut_off"]
@@ -58,7 +59,7 @@ class Place:
         return excerpt(mask(str(text), *self._secrets))
 
 
-class Guard:
+class Guard(Watchdog):
     """The one way to await something of aiohttp: with a limit, and with errors of ours.
 
     ```
@@ -66,21 +67,25 @@ class Guard:
         data = await content.readany()
     ```
 
+    Args:
+        loop: The loop that the exchange runs on.
+        place: The server.
+        total_timeout_s: A limit on all waits together, from now; None is no limit.
+
     Attributes:
         answering: Whether the answer has begun; a connection that breaks then cuts it.
         is_final: Whether the error that was raised last would be the same at the next try.
     """
 
-    __slots__ = ("_place", "_watchdog", "answering", "is_final")
+    __slots__ = ("_at", "answering", "is_final")
 
-    def __init__(self, watchdog: Watchdog, place: Place) -> None:
-        self._watchdog = watchdog
-        self._place = place
+    def __init__(self, loop: AbstractEventLoop, place: Place, *, total_timeout_s: float | None) -> None:
+        super().__init__(loop, place=place.label, total_timeout_s=total_timeout_s)
+        self._at = place
         self.answering = False
         self.is_final = False
 
-    def __enter__(self) -> None:
-        self._watchdog.enter()
+    __enter__ = Watchdog.enter
 
     def __exit__(
         self,
@@ -88,7 +93,7 @@ class Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._watchdog.leave()
+        self.leave()
         if error is None:
             return
         ours = self._ours(error)
@@ -101,10 +106,9 @@ class Guard:
 
     def _ours(self, error: BaseException) -> VigthoriaError | None:
         if isinstance(error, asyncio.CancelledError):
-            expired = self._watchdog.take_expiry(asyncio.current_task())
             self.is_final = True  # three times a limit is not the limit
-            return expired
-        ours = _translated(error, self._place, answering=self.answering)
+            return self.take_expiry(asyncio.current_task())
+        ours = _translated(error, self._at, answering=self.answering)
         self.is_final = isinstance(ours, (ConfigError, ProtocolError)) or _is_final(error)
         return ours
 

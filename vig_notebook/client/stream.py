@@ -52,9 +52,9 @@ class ChatStream:
         self._exchange: Exchange | None = None
         self._body: AnswerBody | None = None
         self._builder = CompletionBuilder(max_text_bytes=limits.max_text_bytes, max_choices=limits.max_choices)
-        self._unfinished = set(range(choices))
+        self._choices = choices
         # Made one by one while they are read, so that what is completed is what was given out.
-        self._chunks: Iterator[ChatCompletionChunk | None] = iter(())
+        self._chunks: Iterator[ChatCompletionChunk] = iter(())
         self._end: Truncated | None = None  # no more bytes come; the error, if that was too early
         self._has_begun = False
         self._first_token_s: float | None = None
@@ -94,11 +94,8 @@ class ChatStream:
         try:
             while self._total_s is None:
                 for chunk in self._chunks:
-                    if chunk is not None:
-                        return chunk
-                    if self._total_s is not None:
-                        break
-                else:
+                    return chunk
+                if self._total_s is None:
                     await self._read(exchange, body)
         except VigthoriaError as error:
             self._note(error, exchange)
@@ -139,14 +136,14 @@ class ChatStream:
             self._take(body, data)
         else:
             self._end = self._end or cut_off(exchange.place, "" if self._has_begun else "nothing came")
-            self._chunks = map(self._last_chunk, body.flush())
+            self._chunks = self._last_chunks_of(body.flush())
 
     def _take(self, body: AnswerBody, data: bytes) -> None:
         self._has_begun = True
         events = body.feed(data)
         if data[-2:] != b"\n\n" and body.ends_in_done:
             events.append(DONE)  # the server may hold the connection: no line end comes
-        self._chunks = map(self._chunk, events)
+        self._chunks = self._chunks_of(events)
 
     def _finish(self, body: AnswerBody, cut: Truncated) -> None:
         """Decide whether the answer is whole, when no more bytes come.
@@ -159,31 +156,43 @@ class ChatStream:
             raise (body.misfit() if self._first_token_s is None else None) or cut
         self._close(whole=True)
 
-    def _chunk(self, event: ServerSentEvent) -> ChatCompletionChunk | None:
-        """The chunk of an event; None for one that brings no chunk, such as `[DONE]`."""
-        data = event.data
-        if data[-1:] in "] " and is_done(data):
-            self._close(whole=True)
-            return self._builder.mark_done()
-        if event.event not in _OWN_EVENTS and not data.lstrip().startswith("{"):
-            return None  # a server's own event, such as a status for people
-        chunk = self._builder.add(decode_chunk(data, event=event.event))
-        for choice in chunk.choices:
-            delta = choice.delta
-            if delta.content or delta.reasoning or delta.tool_calls or delta.refusal:
+    def _chunks_of(self, events: list[ServerSentEvent]) -> Iterator[ChatCompletionChunk]:
+        """The chunks of the events of one read. The path of every token."""
+        decode, add = decode_chunk, self._builder.add
+        chunk = None
+        has_moved = False
+        for event in events:
+            data = event.data
+            if data[-1:] == "}" and event.event == "message":
+                chunk = add(decode(data))
+            elif is_done(data):
+                yield from self._done()
+                return
+            elif event.event in _OWN_EVENTS or data.lstrip().startswith("{"):
+                chunk = add(decode(data, event=event.event))
+            else:
+                continue  # a server's own event, such as a status for people
+            if not has_moved and _has_content(chunk):
+                has_moved = True
                 self._progress()
-            if choice.finish_reason:
-                self._choice_finished(choice.index)
-        return chunk
+            yield chunk
+        if chunk is not None:
+            self._look_for_finish(chunk)
 
-    def _last_chunk(self, event: ServerSentEvent) -> ChatCompletionChunk | None:
-        """The chunk of an event that the end of the stream completed: it may be cut."""
+    def _last_chunks_of(self, events: list[ServerSentEvent]) -> Iterator[ChatCompletionChunk]:
+        """The chunks of what the end of the stream completed: the last event may be cut."""
         try:
-            return self._chunk(event)
+            yield from self._chunks_of(events)
         except ProtocolError:
-            if _is_json(event.data):
+            if _is_json(events[-1].data):
                 raise
-            return None
+
+    def _done(self) -> Iterator[ChatCompletionChunk]:
+        """`[DONE]` is acted on at once."""
+        rest = self._builder.mark_done()
+        self._close(whole=True)
+        if rest is not None:
+            yield rest
 
     def _progress(self) -> None:
         exchange = self._exchange
@@ -192,11 +201,18 @@ class ChatStream:
             if self._first_token_s is None:
                 self._first_token_s = exchange.elapsed_s
 
-    def _choice_finished(self, index: int) -> None:
+    def _look_for_finish(self, last: ChatCompletionChunk) -> None:
         """After the last finish reason only usage and `[DONE]` come, if anything."""
-        self._unfinished.discard(index)
-        if self._exchange is not None and not self._unfinished:
-            self._exchange.watchdog.begin("grace", self._limits.finish_grace_s)
+        if last.choices and not last.choices[0].finish_reason and last.choices[0].delta.content:
+            return  # nearly always: the text goes on
+        exchange = self._exchange
+        if exchange is None or exchange.watchdog.phase == "grace":
+            return
+        if self._builder.finished and self._has_all_choices():
+            exchange.watchdog.begin("grace", self._limits.finish_grace_s)
+
+    def _has_all_choices(self) -> bool:
+        return self._choices == 1 or len(self._builder.completion().choices) >= self._choices
 
     def _note(self, error: VigthoriaError, exchange: Exchange) -> None:
         """Put what is known of the answer into an error, and take keys out of its words."""
@@ -214,6 +230,15 @@ class ChatStream:
         if self._exchange is not None and self._total_s is None:
             self._total_s = self._exchange.elapsed_s
             self._exchange.close(whole=whole)
+
+
+def _has_content(chunk: ChatCompletionChunk) -> bool:
+    """Whether it brings what the reader waits for: not only a role, usage or a sign of life."""
+    for choice in chunk.choices:
+        delta = choice.delta
+        if delta.content or delta.reasoning or delta.tool_calls or delta.refusal or choice.finish_reason:
+            return True
+    return False
 
 
 def _is_json(text: str) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal
 
 from vig_notebook.errors import TimedOut
@@ -20,7 +21,7 @@ from vig_notebook.errors import TimedOut
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task, TimerHandle
 
-__all__ = ["Watchdog"]
+__all__ = ["Phase", "Watchdog"]
 
 CONFIRM_S: Final = 0.15
 """Some turns of the loop, and still far below the half second in which a limit has to act."""
@@ -54,7 +55,7 @@ _SENTENCES: Final[dict[str, tuple[str, str]]] = {
 
 
 class Watchdog:
-    """The clock of one exchange with a server.
+    """The clock of one exchange with a server. The waits are between `enter` and `leave`.
 
     Args:
         loop: The loop that the exchange runs on.
@@ -62,7 +63,9 @@ class Watchdog:
         total_timeout_s: A limit on all waits together, from now; None is no limit.
 
     Attributes:
-        started: When it was made, in seconds of the loop's clock.
+        started: When it was made, in seconds of `time.monotonic`.
+        now: When the wait began.
+        phase: What is being waited for.
     """
 
     __slots__ = (
@@ -73,24 +76,23 @@ class Watchdog:
         "_handle",
         "_limit_s",
         "_loop",
-        "_phase",
         "_place",
         "_since",
         "_task",
-        "_time",
         "_total_s",
         "_until",
+        "now",
+        "phase",
         "started",
     )
 
     def __init__(self, loop: AbstractEventLoop, *, place: str, total_timeout_s: float | None) -> None:
         self._loop = loop
-        self._time = loop.time
         self._place = place
         self._total_s = math.inf if total_timeout_s is None else total_timeout_s
-        self.started = self._since = self._until = self._time()
+        self.started = self.now = self._since = self._until = monotonic()
         self._ends = self.started + self._total_s
-        self._phase: Phase = "queue"
+        self.phase: Phase = "queue"
         self._limit_s = math.inf
         self._handle: TimerHandle | None = None
         self._task: Task[object] | None = None
@@ -99,38 +101,32 @@ class Watchdog:
         self._expired = False
 
     @property
-    def phase(self) -> Phase:
-        """What is being waited for."""
-        return self._phase
-
-    @property
     def total_left_s(self) -> float:
         """Seconds left of the total limit."""
-        return self._ends - self._time()
+        return self._ends - monotonic()
 
     def begin(self, phase: Phase, limit_s: float = math.inf) -> None:
         """Start a new clock, with its limit."""
-        self._phase = phase
+        self.phase = phase
         self._limit_s = limit_s
-        self._since = self._until = self._time()
+        self._since = self._until = monotonic()
         self._confirmations = 0
         self.close()
         if self._task is not None:
-            self._arm()
+            self._arm(self._since)
 
     def enter(self) -> None:
         """The current task begins to wait."""
-        now = self._time()
+        self.now = now = monotonic()
         self._since += now - self._until
         self._task = task = asyncio.current_task()
-        assert task is not None  # noqa: S101  (we are in a coroutine)
-        self._cancelling = task.cancelling()
+        self._cancelling = 0 if task is None else task.cancelling()
         if self._handle is None:
-            self._arm()
+            self._arm(now)
 
     def leave(self) -> None:
         """The wait is over, whatever ended it."""
-        self._until = self._time()
+        self._until = monotonic()
         self._task = None
 
     def progress(self) -> None:
@@ -155,25 +151,26 @@ class Watchdog:
     def _due(self) -> float:
         return min(self._since + self._limit_s, self._ends)
 
-    def _arm(self) -> None:
+    def _arm(self, now: float) -> None:
         due = self._due()
         if due < math.inf:
-            self._set(due)
+            self._set(due, now)
 
-    def _set(self, when: float) -> None:
-        self._handle = self._loop.call_at(when, self._fire, when)
+    def _set(self, when: float, now: float) -> None:
+        # Not call_at: a loop may have a clock of its own.
+        self._handle = self._loop.call_later(when - now, self._fire, when)
 
     def _fire(self, planned: float) -> None:
         self._handle = None
         if self._task is None:  # nobody waits; the next wait sets the timer
             return
-        now = self._time()
+        now = monotonic()
         if now < self._due():
             self._confirmations = 0
-            self._arm()
+            self._arm(now)
         elif self._is_doubtful(late_s=now - planned):
             self._confirmations += 1
-            self._set(now + CONFIRM_S)
+            self._set(now + CONFIRM_S, now)
         else:
             self._expired = True
             self._task.cancel()
@@ -185,6 +182,6 @@ class Watchdog:
 
     def _error(self) -> TimedOut:
         is_total = self._ends <= self._since + self._limit_s
-        what, advice = _SENTENCES.get("total" if is_total else self._phase, _SENTENCES["idle"])
+        what, advice = _SENTENCES.get("total" if is_total else self.phase, _SENTENCES["idle"])
         limit_s = self._total_s if is_total else self._limit_s
         return TimedOut(what.format(place=self._place, limit=f"{limit_s:g}"), advice=advice)

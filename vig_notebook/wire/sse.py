@@ -128,7 +128,29 @@ class EventStreamDecoder:
                 return [ServerSentEvent("message", value, self._last_event_id)]
             if (events := self._events_of_one_line(text)) is not None:
                 return events
-        return self._feed_any(data)
+        if len(data) > self._smallest_cap or _CR in data:
+            return self._feed_any(data)
+        return self._feed_around_whole_events(data)
+
+    def _feed_around_whole_events(self, data: bytes) -> list[ServerSentEvent]:
+        """Read the end of an event, the whole events after it at once, and the begin of the next.
+
+        A busy socket is read in large pieces, nearly all of which begin and end within an event.
+        """
+        start = 0 if self._idle else data.find(b"\n\n") + 2
+        end = data.rfind(b"\n\n") + 2
+        if end - start < 2:  # 1 is where nothing was found
+            return self._feed_any(data)
+        events = self._feed_any(data[:start]) if start else []
+        if self._idle and (whole := self._events_of_one_line(data[start:end].decode("utf-8", "replace"))) is not None:
+            events += whole
+            start = end
+        try:
+            events += self._feed_any(data[start:])
+        except TooLarge:
+            if not events:  # otherwise the next call raises
+                raise
+        return events
 
     def _events_of_one_line(self, text: str) -> list[ServerSentEvent] | None:
         """The events of a text in which every second line is blank and every other one data.
