@@ -118,9 +118,8 @@ def close_streaming_thread() -> None:
         return
     left = wait_until_gone(running_runs, set())
     assert not left, f"the test leaves {len(left)} run(s) behind: {sorted(left)}"
-    if hasattr(engine, "close"):
-        engine.close()
-        vars(module)["_engine"] = None
+    engine.close()
+    vars(module)["_engine"] = None
 
 
 def running_runs() -> set[str]:
