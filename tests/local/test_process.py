@@ -19,9 +19,12 @@ from tests.local.gguf_files import gguf, write
 from vig_notebook.errors import ConfigError
 from vig_notebook.local import LOADING, LocalServer
 from vig_notebook.local import process as room
+from vig_notebook.local.model import inspect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from vig_notebook.local.model import Model
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="watches processes with pidfd")
 
@@ -178,6 +181,7 @@ async def test_process_that_was_killed_is_started_anew(server: LocalServer, mode
     assert child is not None
     os.kill(pid, signal.SIGKILL)
     await asyncio.to_thread(child.wait)
+    assert not child.touch()
     assert server.endpoint is None
     assert await server.start(path) != first
 
@@ -217,6 +221,7 @@ async def test_touch_of_a_closed_pipe_is_false(server: LocalServer, model: Calla
     os.close(read_end)
     os.dup2(write_end, child._process.stdin.fileno())
     os.close(write_end)
+    assert child.runs
     assert not await asyncio.to_thread(child.touch)
 
 
@@ -230,6 +235,42 @@ async def test_cancelled_start_leaves_no_process(
         await task
     assert ends_within(pid, 2)
     assert server.pid is None
+
+
+async def test_start_stopped_before_it_has_a_process_makes_none(
+    server: LocalServer, model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+
+    def inspect_late(path: Path, *, context_size: int) -> Model:
+        assert stop.wait(5)
+        return inspect(path, context_size=context_size)
+
+    monkeypatch.setattr("vig_notebook.local.process.inspect", inspect_late)
+    task = asyncio.create_task(server.start(model("tiny")))
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    stop.set()
+    with pytest.raises(ConfigError, match="was stopped while it was loaded"):
+        await task
+    await stopping
+    assert server.pid is None
+
+
+async def test_process_that_dies_before_it_is_told_anything_is_a_sentence(
+    server: LocalServer, model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = room._ask
+
+    def ask_the_dead(process: subprocess.Popen[str], orders: dict[str, object]) -> dict[str, str]:
+        process.kill()
+        process.wait()
+        return ask(process, orders)
+
+    monkeypatch.setattr(room, "_ask", ask_the_dead)
+    with pytest.raises(ConfigError, match="its process ended without a word"):
+        await server.start(model("tiny"))
 
 
 async def test_start_cancelled_at_once_leaves_no_process(server: LocalServer, model: Callable[[str], Path]) -> None:

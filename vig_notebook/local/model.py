@@ -69,10 +69,9 @@ def is_off() -> bool:
 def bundled_weights() -> Path | None:
     """The file of the model that `install` puts in place, or None."""
     spec = find_spec(WEIGHTS)
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        if (path := Path(folder) / _WEIGHTS_FILE).is_file():
-            return path
-    return None
+    folders = spec.submodule_search_locations if spec is not None else None
+    paths = (Path(folder) / _WEIGHTS_FILE for folder in folders or ())
+    return next((path for path in paths if path.is_file()), None)
 
 
 def chosen(gguf: str | Path | None = None) -> str:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.local.memory import usable_cores
@@ -147,9 +147,7 @@ class LocalServer:
         with self._lock:
             child.waiting -= 1
             if child.waiting == 0 and not child.ready.done():
-                child.kill()
-                if self._child is child:
-                    self._child = None
+                child.kill()  # and `start` takes another
 
 
 class _Child:
@@ -234,11 +232,8 @@ class _Child:
         process = self._process
         if process is None:
             return
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was not yet written goes nowhere
-                    pipe.close()
+        with contextlib.suppress(OSError), process:  # what was not yet written goes nowhere
+            process.wait()
 
     def _started(self) -> Endpoint:
         model = inspect(model_path(self.wish.model), context_size=self.wish.context_size)
@@ -294,12 +289,11 @@ class _Child:
 
 def _ask(process: subprocess.Popen[str], orders: dict[str, object]) -> dict[str, str]:
     """Send the orders and wait for the one line of answer; {} when the process ends instead."""
-    if process.stdin is None or process.stdout is None:  # never: both are pipes
-        return {}
+    to_it, from_it = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
     try:
-        process.stdin.write(json.dumps(orders) + "\n")
-        process.stdin.flush()
-        answer: dict[str, str] = json.loads(process.stdout.readline() or "{}")
+        to_it.write(json.dumps(orders) + "\n")
+        to_it.flush()
+        answer: dict[str, str] = json.loads(from_it.readline() or "{}")
     except (OSError, ValueError):
         return {}
     return answer
@@ -335,6 +329,5 @@ def _threads(wished: int | None) -> int:
 
 
 def _creation_flags() -> int:
-    if sys.platform != "win32":
-        return 0
-    return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+    """On Windows: a group of its own, against interrupts, and no window."""
+    return getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0)
