@@ -7,9 +7,9 @@ That is what the members typed None are for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from vig_notebook.wire.text import well_formed_json
 
@@ -126,7 +126,7 @@ class Choice(Struct, gc=False, repr_omit_defaults=True):
             or a word of the server's own.
     """
 
-    index: int = 0
+    index: Annotated[int, Meta(ge=0, lt=2**31)] = 0
     delta: Delta = field(default_factory=Delta)
     finish_reason: FinishReason | None = None
     _message: None = field(default=None, name="message")

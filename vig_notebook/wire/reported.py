@@ -7,12 +7,15 @@ Inside a 200 and in the body of an error status the shapes are the same: `{"erro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from vig_notebook.errors import ServerReportedError, excerpt
 from vig_notebook.wire.lenient_json import loads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Reported", "find_reported", "read_reported", "server_reported_error"]
 
@@ -79,8 +82,18 @@ def server_reported_error(reported: Reported) -> ServerReportedError:
 def _describe(error: object, around: Mapping[str, object]) -> Reported:
     """The error's own words and code, else those of the object around it."""
     message = _message(error) or _message({name: around.get(name) for name in _MESSAGES})
-    code = _code(error) or _code(around)
-    return Reported(message, code, _status(error) or _status(around))
+    layers = [*_layers(error), around]
+    code = next((code for code in map(_code, layers) if code is not None), None)
+    return Reported(message, code, next((status for status in map(_status, layers) if status is not None), None))
+
+
+def _layers(error: object) -> Iterator[object]:
+    """The error and the errors inside it, outermost first."""
+    for _ in range(_DEEPEST):
+        yield error
+        if not isinstance(error, Mapping):
+            return
+        error = error.get("error")
 
 
 def _message(error: object, *, depth: int = 0) -> str:
@@ -108,7 +121,6 @@ def _code(error: object) -> str | None:
             code = error.get(name)
             if isinstance(code, str | int) and not isinstance(code, bool) and code != "":
                 return excerpt(str(code), max_chars=80)
-        return _code(error.get("error"))
     return None
 
 

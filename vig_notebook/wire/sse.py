@@ -139,17 +139,14 @@ class EventStreamDecoder:
         """
         start = 0 if self._idle else data.find(b"\n\n") + 2
         end = data.rfind(b"\n\n") + 2
-        if end - start < 2:  # 1 is where nothing was found
+        if end - start < 2:  # where none is found, it is 1
             return self._feed_any(data)
         events = self._feed_any(data[:start]) if start else []
         if self._idle and (whole := self._events_of_one_line(data[start:end].decode("utf-8", "replace"))) is not None:
             events += whole
             start = end
-        try:
+        if self._too_large is None:
             events += self._feed_any(data[start:])
-        except TooLarge:
-            if not events:  # otherwise the next call raises
-                raise
         return events
 
     def _events_of_one_line(self, text: str) -> list[ServerSentEvent] | None:
