@@ -144,7 +144,7 @@ def check() -> int:
         "ruff check": (tools / "ruff", "check", "--quiet"),
         "ruff format": (tools / "ruff", "format", "--check", "--quiet"),
         "mypy": (tools / "mypy", "--no-error-summary"),
-        "lint-imports": (tools / "lint-imports", "--no-logo"),
+        "lint-imports": (tools / "lint-imports", "--no-logo", "--no-cache"),
     }
     failed = [name for name, command in static.items() if not passes(name, *command)]
     settings = test_settings(python) | {"VIG_REQUIRE_BROWSER": "1"}
