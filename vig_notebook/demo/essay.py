@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 from vig_notebook.demo.tokens import count_tokens
@@ -104,8 +105,7 @@ def _memory(subject: Subject) -> list[str]:
 
 
 def _quote(text: str) -> str:
-    line = " ".join(text[:400].split())
-    return line if len(line) <= 160 else line[:159].rstrip() + "…"
+    return textwrap.shorten(text[:2_000], 160, placeholder="…") or text[:159]
 
 
 def _list(subject: Subject) -> str:

@@ -133,7 +133,7 @@ def choice(subject: Subject, random: Random) -> str:
     labels = (
         re.findall(r"\w[\w-]*", offered[0].replace(" or ", " ")) if offered else ["positive", "negative", "neutral"]
     )
-    rest = set(re.findall(r"\w+", prompt.replace(offered[0] if offered else "", " ").lower()))
+    rest = set(re.findall(r"\w+", (prompt.replace(offered[0], " ") if offered else prompt).lower()))
     scores = [(label.lower() in rest) * 2 + len(rest & _MOODS.get(label.lower(), frozenset())) for label in labels]
     best = max(scores)
     return labels[scores.index(best)] if best else random.choice(labels)

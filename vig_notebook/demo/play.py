@@ -77,5 +77,5 @@ async def _break_off(request: web.Request, fault: str) -> None:
     """Cut the connection after what was written; or fall silent until the client hangs up."""
     if fault == "demo-stall":
         await asyncio.Event().wait()
-    elif request.transport is not None:
-        request.transport.close()
+    else:
+        request.protocol.force_close()

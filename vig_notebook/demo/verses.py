@@ -46,6 +46,8 @@ _FILLS: Final = {
 _FILLS_4: Final = ("under the snow", "before the dawn", "between two stars")
 _FIVE: Final = ("A cursor blinking", "First light on the page", "Quiet in the wires")
 _SEVEN: Final = ("one word arrives, then the next", "the page fills like slow water", "small lamps wake along the line")
+# "silence", "while", "arrives"; but not "little", "tree", "places".
+_SILENT_E: Final = re.compile(r"(?:[^aeiouyl]e|[aeiouy]le|[^aeiouylscxzgh]es)$")
 _LAST: Final = ("then the dot. Silence.", "you were here to read.", "night learns to answer.")
 
 
@@ -87,5 +89,5 @@ def _in_word(word: str) -> int:
     if word.isupper() and len(word) <= 4:
         return len(word)
     groups = len(re.findall(r"[aeiouyäöüáéíóú]+", word.lower()))
-    silent = word.lower().endswith("e") and not word.lower().endswith(("le", "ee", "ie")) and groups > 1
+    silent = groups > 1 and _SILENT_E.search(word.lower()) is not None
     return max(1, groups - silent)
