@@ -23,7 +23,7 @@ def chart(picture: Picture) -> altair.TopLevelMixin:
     table = pandas.DataFrame(picture.rows)
     makers = {"slope": _slope, "forest": _forest, "scores": _scores, "latency": _latency, "heatmap": _heatmap}
     made = makers[picture.kind](table, picture)
-    return (
+    styled: altair.TopLevelMixin = (
         made.properties(title=picture.title)
         .configure(background="transparent", font="sans-serif")
         .configure_view(strokeOpacity=0)
@@ -32,6 +32,7 @@ def chart(picture: Picture) -> altair.TopLevelMixin:
         .configure_header(labelColor=INK, titleColor=INK)
         .configure_legend(labelColor=INK, titleColor=INK)
     )
+    return styled
 
 
 def _palette() -> altair.Scale:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Source = str | Path | pd.DataFrame | Iterable[Mapping[str, object]]
 
-__all__ = ["Dataset", "Example"]
+__all__ = ["Dataset", "Example", "plain"]
 
 ID_COLUMNS = ("example_id", "id")
 """A column of one of these names gives the examples their ids."""
@@ -83,7 +83,7 @@ class Dataset:
         else:
             rows = _rows(source)
         if not rows:
-            raise ConfigError("the dataset is empty", seen=f"{name or 'it'} holds no row", advice="Give at least one")
+            raise ConfigError("The dataset is empty", seen=f"{name or 'it'} holds no row", advice="Give at least one")
         return cls(_examples(rows[:limit], id_column), name)
 
     def __len__(self) -> int:
@@ -117,11 +117,18 @@ class Dataset:
         aside = tuple(example for example in self.examples if _place(example.id) < holdout)
         if not kept or not aside:
             raise ConfigError(
-                "the dataset is too small to split",
+                "The dataset is too small to split",
                 seen=f"{len(self.examples)} examples leave one side empty",
                 advice="Give more examples or another share",
             )
         return Dataset(kept, self.name), Dataset(aside, f"{self.name} (holdout)".strip())
+
+
+def plain(variables: Mapping[str, object]) -> dict[str, object]:
+    """Variables as any file can hold them: what is no text, number or truth value becomes its text."""
+    return {
+        name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in variables.items()
+    }
 
 
 def _place(example_id: str) -> float:
@@ -139,7 +146,7 @@ def _read_file(path: Path) -> list[Mapping[str, object]]:
             advice=f"Give one of {', '.join(readers)}, or a DataFrame",
         )
     if not path.is_file():
-        raise ConfigError(f"there is no file {path.name}", seen=f"looked in {path.parent}", advice="Check the path")
+        raise ConfigError(f"There is no file {path.name}", seen=f"looked in {path.parent}", advice="Check the path")
     try:
         return reader(path)
     except UnicodeDecodeError as error:
@@ -161,7 +168,7 @@ def _read_csv(path: Path) -> list[Mapping[str, object]]:
             # DictReader files what is too much under None
             found = width + len(row.get(None) or []) - sum(value is None for value in row.values())
             raise ConfigError(
-                f"row {number} of {path.name} has {found} fields",
+                f"Row {number} of {path.name} has {found} fields",
                 seen=f"the heading has {width}",
                 advice="Put quotes around a field that holds a comma",
             )
@@ -177,11 +184,11 @@ def _read_jsonl(path: Path) -> list[Mapping[str, object]]:
             row = json.loads(line)
         except ValueError as error:
             raise ConfigError(
-                f"line {number} of {path.name} is no JSON", seen=str(error), advice="Give one object a line"
+                f"Line {number} of {path.name} is no JSON", seen=str(error), advice="Give one object a line"
             ) from error
         if not isinstance(row, dict):
             raise ConfigError(
-                f"line {number} of {path.name} is no object",
+                f"Line {number} of {path.name} is no object",
                 seen=f"it is {type(row).__name__}",
                 advice='Give one object a line, such as {"text": "..."}',
             )
@@ -209,7 +216,7 @@ def _rows(source: pd.DataFrame | Iterable[Mapping[str, object]]) -> list[Mapping
     for number, row in enumerate(rows, start=1):
         if not hasattr(row, "keys"):
             raise ConfigError(
-                f"example {number} is no dict",
+                f"Example {number} is no dict",
                 seen=f"it is {type(row).__name__}",
                 advice='Give one dict an example, such as {"text": "..."}',
             )
@@ -223,14 +230,14 @@ def _examples(rows: list[Mapping[str, object]], id_column: str | None) -> tuple[
     for number, row in enumerate(rows, start=1):
         if column is not None and column not in row:
             raise ConfigError(
-                f"there is no column {column!r}",
+                f"There is no column {column!r}",
                 seen=f"row {number} has {', '.join(row)}",
                 advice="Give the name of the column that holds the ids",
             )
         key = str(number if column is None else row[column])
         if key in seen:
             raise ConfigError(
-                f"two examples have the id {key!r}",
+                f"Two examples have the id {key!r}",
                 seen=f"rows {seen[key]} and {number}",
                 advice="Make the ids unique, or drop the column to have the rows numbered",
             )

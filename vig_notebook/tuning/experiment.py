@@ -178,7 +178,7 @@ class Experiment:
             ConfigError: A scorer is unknown, or the experiment still runs.
         """
         if self.running:
-            raise ConfigError("scores cannot be changed now", seen="the experiment runs", advice="Wait or stop it")
+            raise ConfigError("Scores cannot be changed now", seen="the experiment runs", advice="Wait or stop it")
         self.scorers = as_scorers(scorers)
         self._begin(self._asking(), [], [replace(one, scores={}) for one in self.responses if one.status.whole])
         return self
@@ -217,7 +217,7 @@ class Experiment:
     @property
     def responses(self) -> list[Response]:
         """What came of the cells until now, in the order of asking."""
-        return sorted(list(self._responses.values()), key=lambda one: one.cell.index)
+        return sorted(self._responses.values(), key=lambda one: one.cell.index)
 
     @property
     def missing(self) -> list[Cell]:

@@ -50,7 +50,6 @@ def write_results(experiment: Experiment, path: str | Path, *, variant: str | No
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(
-            f"{target.name} cannot be written", seen=str(error.strerror), advice="Name another"
-        ) from error
+        seen = str(error.strerror)
+        raise ConfigError(f"{target.name} cannot be written", seen=seen, advice="Name another") from error
     return target

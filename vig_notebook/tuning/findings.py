@@ -112,7 +112,7 @@ class Findings:
         chosen = variant or next(reversed(pairs), "")
         if chosen not in pairs:
             known = ", ".join(pairs) or "one variant alone"
-            raise ConfigError(f"there is no variant {chosen!r} to rate", seen=f"there is {known}", advice="Name one")
+            raise ConfigError(f"There is no variant {chosen!r} to rate", seen=f"there is {known}", advice="Name one")
         ours, others = ([r for r in self.responses if r.cell.variant is one] for one in pairs[chosen])
         return Rating(ours, others, record, seed=seed)
 
@@ -126,7 +126,7 @@ class Findings:
             return list(self.scorers)
         if scorer not in self.scorers:
             known = ", ".join(self.scorers) or "none"
-            raise ConfigError(f"there is no score {scorer!r}", seen=f"there is {known}", advice="Name one of them")
+            raise ConfigError(f"There is no score {scorer!r}", seen=f"there is {known}", advice="Name one of them")
         return [scorer]
 
     @property

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import pprint
-from dataclasses import is_dataclass
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.tuning.scorers import Function, original
+from vig_notebook.tuning.dataset import plain
+from vig_notebook.tuning.scorers import Json, Length, Number, Regex, Text, original
 
 if TYPE_CHECKING:
     from vig_notebook.tuning.experiment import Experiment
@@ -23,6 +25,8 @@ _FORM = '''"""The prompt {label} as it was chosen on {day}, held to what it scor
 Written by vig_notebook from the experiment {experiment}. Each example is asked once; the model is the one of
 the experiment, the server the one of your settings.{lost}
 """
+
+from math import inf
 
 import pytest
 
@@ -73,19 +77,19 @@ def pytest_file(experiment: Experiment, label: str | None = None) -> str:
     lost = [scorer.name for scorer in experiment.scorers if scorer.name not in kept]
     if not kept:
         raise ConfigError(
-            "there is nothing to hold the prompt to",
+            "There is nothing to hold the prompt to",
             seen="no score of a named scorer, such as exact:label",
             advice="Run the experiment with one",
         )
     return _FORM.format(
-        label=variant.prompt.label,
+        label=_in_words(variant.prompt.label),
         day=datetime.now(UTC).date().isoformat(),
-        experiment=experiment.name,
-        lost=f"\nNot taken along, since they are Python functions: {', '.join(lost)}." if lost else "",
+        experiment=_in_words(experiment.name),
+        lost=f"\nNot taken along, since they are Python functions: {_in_words(', '.join(lost))}." if lost else "",
         prompt=_prompt(variant.prompt),
         model=variant.model,
         params=pprint.pformat(dict(variant.params), width=110),
-        examples=pprint.pformat([dict(example.variables) for example in experiment.data], width=110, sort_dicts=False),
+        examples=pprint.pformat([plain(example.variables) for example in experiment.data], width=110, sort_dicts=False),
         scorers="".join(f"    {name!r}: {text},\n" for name, text in kept.items()),
         least="".join(f"    {name!r}: {least[name][0]:.3f},  # {least[name][1]}\n" for name in kept),
     )
@@ -95,7 +99,7 @@ def _variant(experiment: Experiment, label: str | None) -> Variant:
     found = [one for one in experiment.variants if label in {None, one.label}]
     if not found:
         known = ", ".join(one.label for one in experiment.variants)
-        raise ConfigError(f"there is no variant {label!r}", seen=f"there are {known}", advice="Name one of them")
+        raise ConfigError(f"There is no variant {label!r}", seen=f"there are {known}", advice="Name one of them")
     return found[-1]
 
 
@@ -103,22 +107,24 @@ def _least(experiment: Experiment, variant: Variant) -> dict[str, tuple[float, s
     """The lower end of the interval of each score, and what was measured in words."""
     found: dict[str, tuple[float, str]] = {}
     row = next(row for row in experiment.findings().summary_rows() if row["variant"] == variant.label)
-    for scorer in experiment.scorers:
-        mean, low = row[f"score.{scorer.name}"], row[f"score.{scorer.name}.low"]
+    for name in (scorer.name for scorer in experiment.scorers):
+        mean, low = row[f"score.{name}"], row[f"score.{name}.low"]
         if isinstance(mean, float) and isinstance(low, float):
-            # Without an interval (all examples the same) the mean itself is the least.
-            found[scorer.name] = (mean if low != low else low, f"measured: {mean:.3f} over {row['examples']} examples")
+            # Without an interval (all examples have the same score) the mean itself is the least.
+            least = mean if math.isnan(low) else low
+            found[name] = (least, f"measured: {mean:.3f} over {row['examples']} examples")
     return found
 
 
 def _as_code(scorer: Scorer) -> str:
     """The scorer as an expression; empty for a function."""
     real = original(scorer)
-    return repr(real) if is_dataclass(real) and not isinstance(real, Function) and _is_ours(real) else ""
+    return repr(real) if isinstance(real, Json | Length | Number | Regex | Text) else ""
 
 
-def _is_ours(scorer: Scorer) -> bool:
-    return type(scorer).__module__ == Function.__module__
+def _in_words(name: str) -> str:
+    """A name that ends no docstring."""
+    return re.sub(r'["\\\\\n]', " ", name)
 
 
 def _prompt(prompt: Prompt) -> str:

@@ -155,7 +155,7 @@ def baseline_pairs(variants: Sequence[Variant], baseline: str | None) -> list[tu
             return _nearest(variants, bases)
     known = dict.fromkeys(name for v in variants for name in (v.label, v.prompt.label, v.model))
     raise ConfigError(
-        f"there is no baseline {chosen!r}", seen=f"there are {', '.join(known)}", advice="Name one of them"
+        f"There is no baseline {chosen!r}", seen=f"there are {', '.join(known)}", advice="Name one of them"
     )
 
 

@@ -114,11 +114,11 @@ def _file(text: object, folder: Path) -> Path | None:
 
 
 def _take_prompts(prompts: object, folder: Path, taken: Imported) -> None:
-    named = isinstance(prompts, Mapping)
-    items: Iterable[tuple[object, object]]
-    items = ((label, f"file://{path}") for path, label in prompts.items()) if named else (
-        (None, prompt) for prompt in _listed(prompts)
-    )  # fmt: skip
+    items: list[tuple[object, object]]
+    if isinstance(prompts, Mapping):
+        items = [(label, f"file://{path}") for path, label in prompts.items()]
+    else:
+        items = [(None, prompt) for prompt in _listed(prompts)]
     for number, (label, prompt) in enumerate(items, start=1):
         own = prompt if isinstance(prompt, Mapping) else {"raw": prompt, "label": label}
         name = str(own.get("label") or own.get("id") or f"p{number}")
@@ -211,9 +211,7 @@ def _tests(tests: object, folder: Path, taken: Imported) -> Iterable[Mapping[str
         elif isinstance(test, Mapping) and "path" not in test:
             yield test
         else:
-            taken.note(
-                f"The tests {test} are not taken: they are no .csv, .tsv or .jsonl file beside the configuration."
-            )
+            taken.note(f"The tests {test} are not taken: they are no .csv, .tsv or .jsonl file beside it.")
 
 
 def _variables(variables: object, taken: Imported) -> dict[str, object]:

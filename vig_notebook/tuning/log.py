@@ -7,6 +7,7 @@ parameters, seed and repeat. So the cache, the resumption after a crash and the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from vig_notebook.run import RunState
@@ -15,7 +16,6 @@ from vig_notebook.store import Store, default_store, identity_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from vig_notebook.run import Run
     from vig_notebook.sinks import Sink
@@ -108,6 +108,6 @@ def as_log(store: Store | AnswerLog | str | Path | None) -> AnswerLog:
         return StoreLog(default_store())
     if isinstance(store, Store):
         return StoreLog(store)
-    if not hasattr(store, "sinks"):
+    if isinstance(store, str | Path):
         return MemoryLog() if str(store) == OFF else StoreLog(Store(store))
     return store

@@ -53,7 +53,7 @@ def _numbers(rows: list[Row], name: str) -> list[float]:
 
 
 def _slope(axes: Axes, picture: Picture) -> None:
-    labels = []
+    labels: list[str] = []
     for place, (pair, rows) in enumerate(_groups(picture, "pair").items()):
         labels += [f"baseline\n{pair}", "variant"]
         for before, after in zip(rows[::2], rows[1::2], strict=True):
@@ -84,7 +84,7 @@ def _scores(axes: Axes, picture: Picture) -> None:
 
 
 def _latency(axes: Axes, picture: Picture) -> None:
-    labels = []
+    labels: list[str] = []
     for place, (measure, rows) in enumerate(_groups(picture, "measure").items()):
         for variant in dict.fromkeys(str(row["variant"]) for row in rows):
             seconds = _numbers([row for row in rows if row["variant"] == variant], "seconds")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from vig_notebook.tuning.dataset import plain
 from vig_notebook.tuning.extras import need
 from vig_notebook.tuning.scorers import Expected, Json, Length, Number, Regex, Text, original
 
@@ -76,10 +77,7 @@ def _providers_out(variants: Sequence[Variant]) -> dict[str, dict[str, object]]:
 
 
 def _test_out(name: str, variables: Mapping[str, object]) -> dict[str, object]:
-    plain = {
-        key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in variables.items()
-    }
-    return {"description": name, "vars": plain}
+    return {"description": name, "vars": plain(variables)}
 
 
 def _assertion(scorer: Scorer) -> dict[str, object] | None:

@@ -164,12 +164,12 @@ def as_prompts(prompts: str | Prompt | Iterable[str | Prompt] | Mapping[str, str
     named = prompts if isinstance(prompts, Mapping) else {f"p{i}": p for i, p in enumerate(prompts, start=1)}
     found = [p if isinstance(p, Prompt) else Prompt(name=name, text=p) for name, p in named.items()]
     if not found:
-        raise ConfigError("there is no prompt", seen="the list is empty", advice="Give at least one")
+        raise ConfigError("There is no prompt", seen="the list is empty", advice="Give at least one")
     by_label: dict[str, Prompt] = {}
     for prompt in found:
         if by_label.setdefault(prompt.label, prompt) is not prompt:
             raise ConfigError(
-                f"two prompts are called {prompt.label}",
+                f"Two prompts are called {prompt.label}",
                 seen="their name and version are the same",
                 advice="Give them different names, or make one with prompt.revise(text)",
             )
@@ -195,7 +195,7 @@ class PromptBook:
             text=text,
             system=system,
             raw=raw,
-            version=len(versions) + 1,
+            version=1 + max((old.version for old in versions), default=0),
             parent=self._current.get(name),
         )
         found = next((old for old in versions if old.digest == new.digest), None)
@@ -224,7 +224,7 @@ class PromptBook:
         found = [one for one in versions if not version or str(one.version) == version]
         if not found:
             raise ConfigError(
-                f"there is no prompt {label}",
+                f"There is no prompt {label}",
                 seen=f"{name} has {', '.join(one.label for one in versions)}",
                 advice=f"See %vigthoria history {name}",
             )
@@ -239,5 +239,5 @@ class PromptBook:
         """
         if name not in self._versions:
             known = ", ".join(self._versions) or "none yet"
-            raise ConfigError(f"there is no prompt {name!r}", seen=f"there are: {known}", advice="Check the name")
+            raise ConfigError(f"There is no prompt {name!r}", seen=f"there are: {known}", advice="Check the name")
         return list(self._versions[name])

@@ -94,7 +94,7 @@ class Rating:
         pairs = [Pair(response.cell.example, response, two[key]) for key, response in one.items() if key in two]
         if not pairs:
             raise ConfigError(
-                "there is nothing to rate", seen="no example has an answer of both", advice="Run the experiment first"
+                "There is nothing to rate", seen="no example has an answer of both", advice="Run the experiment first"
             )
         chance.shuffle(pairs)
         self.pairs = [p if chance.random() < 0.5 else Pair(p.example, p.right, p.left) for p in pairs]

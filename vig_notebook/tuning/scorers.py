@@ -150,7 +150,7 @@ class Regex:
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ConfigError("the pattern is no regular expression", seen=str(error), advice="Correct it") from error
+            raise ConfigError("The pattern is no regular expression", seen=str(error), advice="Correct it") from error
 
     def __call__(self, response: str, _example: Mapping[str, object], /) -> Verdict:
         """Search."""
@@ -237,15 +237,15 @@ def scorer(spec: Spec) -> Scorer:
         if isinstance(spec, Scorer):
             return spec
         if not callable(spec):
-            raise ConfigError("that is no scorer", seen=f"it is {type(spec).__name__}", advice=_KINDS_ARE)
-        return Function(spec, getattr(spec, "__name__", type(spec).__name__))
+            raise ConfigError("That is no scorer", seen=f"it is {type(spec).__name__}", advice=_KINDS_ARE)
+        return Function(spec, getattr(spec, "__name__", type(spec).__name__).strip("<>"))
     kind, _, argument = spec.partition(":")
     if kind not in _KINDS:
-        raise ConfigError(f"there is no scorer {kind!r}", seen=f"in {spec!r}", advice=_KINDS_ARE)
+        raise ConfigError(f"There is no scorer {kind!r}", seen=f"in {spec!r}", advice=_KINDS_ARE)
     try:
         return _KINDS[kind](kind, argument)
     except ValueError as error:
-        raise ConfigError(f"the scorer {spec!r} cannot be made", seen=str(error), advice=_KINDS_ARE) from error
+        raise ConfigError(f"The scorer {spec!r} cannot be made", seen=str(error), advice=_KINDS_ARE) from error
 
 
 def as_scorers(specs: Spec | Iterable[Spec]) -> list[Scorer]:

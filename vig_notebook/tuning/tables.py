@@ -66,10 +66,9 @@ def _counts(responses: Sequence[Response]) -> dict[str, object]:
 
 
 def _rate(scorer: str, scores: Mapping[str, Sequence[float]]) -> dict[str, object]:
-    """Mean over the examples' means, and its interval: Wilson's for right-or-wrong scores asked once."""
+    """Mean over the examples' means, and its interval: Wilson's where each example is right or wrong throughout."""
     means = [fmean(values) for values in scores.values() if values]
-    single = all(len(values) <= 1 for values in scores.values())
-    if single and set(means) <= {0.0, 1.0}:
+    if set(means) <= {0.0, 1.0}:
         interval = statistics.wilson(sum(means), len(means))
     else:
         interval = statistics.t_interval(means)
