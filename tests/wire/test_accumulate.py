@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import time
 from contextlib import suppress
 from dataclasses import replace
 
@@ -185,6 +186,25 @@ def test_tool_call_other_id_at_the_same_index_is_another_call() -> None:
         (0, "a", "f", "{} "),
         (1, "b", "g", "[]"),
     ]
+
+
+def test_tool_call_pieces_of_calls_that_are_all_numbered_0_go_to_the_last() -> None:
+    assert calls_of(
+        call_chunk(0, "a", "f", "{"),
+        call_chunk(0, None, None, "}"),
+        call_chunk(0, "b", "g", "["),
+        call_chunk(0, None, None, "]"),
+    ) == [(0, "a", "f", "{}"), (1, "b", "g", "[]")]
+
+
+def test_tool_calls_take_linear_time() -> None:
+    def cpu_s(count: int) -> float:
+        start = time.process_time()
+        built(*(call_chunk(index, f"id{index}", "f", "\ud83d") for index in range(count))).mark_done()
+        return time.process_time() - start
+
+    once = min(cpu_s(500) for _ in range(3))
+    assert cpu_s(4000) < 20 * once
 
 
 def test_tool_call_piece_gets_the_index_of_its_call() -> None:
@@ -410,7 +430,7 @@ def test_real_stream_is_read_whole() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_mutated_streams_raise_only_our_errors(seed: int) -> None:
-    rng = random.Random(seed)  # noqa: S311 - the same streams each time
+    rng = random.Random(seed)
     for _ in range(60):
         body = bytearray(REAL)
         for _ in range(rng.randint(1, 6)):

@@ -172,8 +172,6 @@ class CompletionBuilder:
 
 
 class _GrowingChoice:
-    __slots__ = ("calls", "finish_reason", "index", "reasoning", "refusal", "text")
-
     def __init__(self, index: int) -> None:
         self.index = index
         self.text = GrowingText()
@@ -181,6 +179,10 @@ class _GrowingChoice:
         self.refusal = GrowingText()
         self.finish_reason: str | None = None
         self.calls: list[_GrowingCall] = []
+        self.calls_by_id: dict[str, _GrowingCall] = {}
+        self.calls_by_index: dict[int, _GrowingCall] = {}
+        self.calls_with_half: list[_GrowingCall] = []
+        self.highest_call = -1
 
     def add(self, choice: Choice) -> None:
         delta = choice.delta
@@ -190,8 +192,11 @@ class _GrowingChoice:
             delta.reasoning = self.reasoning.add(delta.reasoning)
         if delta.refusal is not None:
             delta.refusal = self.refusal.add(delta.refusal)
-        for call in delta.tool_calls or ():
-            self._call(call).add(call)
+        for piece in delta.tool_calls or ():
+            call = self._call(piece)
+            call.add(piece)
+            if call.arguments.held:
+                self.calls_with_half.append(call)
         if choice.finish_reason:
             self.finish_reason = choice.finish_reason
             self.end(delta)
@@ -205,11 +210,12 @@ class _GrowingChoice:
             delta.reasoning = (delta.reasoning or "") + reasoning
         if refusal:
             delta.refusal = (delta.refusal or "") + refusal
-        for call in self.calls:
-            if rest := call.arguments.end():
-                piece = ToolCall(call.index, function=FunctionCall(arguments=rest))
-                delta.tool_calls = [*(delta.tool_calls or ()), piece]
-        return bool(text or reasoning or refusal or delta.tool_calls)
+        rests = [(call.index, call.arguments.end()) for call in self.calls_with_half]
+        self.calls_with_half.clear()
+        pieces = [ToolCall(index, function=FunctionCall(arguments=rest)) for index, rest in rests if rest]
+        if pieces:
+            delta.tool_calls = (delta.tool_calls or []) + pieces
+        return bool(text or reasoning or refusal or pieces)
 
     def snapshot(self) -> CompletionChoice:
         return CompletionChoice(
@@ -223,21 +229,28 @@ class _GrowingChoice:
 
     def _call(self, piece: ToolCall) -> _GrowingCall:
         """The call that a piece belongs to: by its id, else by its index, else the last one."""
-        for call in self.calls:
-            if piece.id and call.id == piece.id:
-                return call
-        if piece.index >= 0:
-            same = [call for call in self.calls if call.index == piece.index]
-        else:
-            same = [] if piece.function.name else self.calls[-1:]
+        call = self.calls_by_id.get(piece.id or "")
+        if call is None:
+            call = self._call_by_place(piece)
         # A second call at the place of the first is another call: some servers number all of them 0.
-        if same and not (piece.id and same[-1].id):
-            return same[-1]
-        taken = {call.index for call in self.calls}
-        free = piece.index >= 0 and piece.index not in taken
-        call = _GrowingCall(piece.index if free else max(taken, default=-1) + 1)
-        self.calls.append(call)
+        if call is None or (piece.id and call.id and piece.id != call.id):
+            is_free = piece.index >= 0 and piece.index not in self.calls_by_index
+            call = _GrowingCall(piece.index if is_free else self.highest_call + 1)
+            self.highest_call = max(self.highest_call, call.index)
+            self.calls.append(call)
+        if piece.id:
+            self.calls_by_id[piece.id] = call
+        # Both what the server calls it and what we do: the next piece may come under either.
+        self.calls_by_index[call.index] = call
+        if piece.index >= 0:
+            self.calls_by_index[piece.index] = call
         return call
+
+    def _call_by_place(self, piece: ToolCall) -> _GrowingCall | None:
+        if piece.index >= 0:
+            return self.calls_by_index.get(piece.index)
+        # A name is how a call begins.
+        return self.calls[-1] if self.calls and not piece.function.name else None
 
 
 class _GrowingCall:
