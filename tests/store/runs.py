@@ -31,7 +31,9 @@ DEMO = Endpoint(base_url="http://127.0.0.1:9/v1", kind="demo", name="the demo se
 class Answer:
     """A stream of chunks that were written by a test."""
 
-    def __init__(self, chunks: Sequence[dict[str, Any]], error: VigthoriaError | None, hold: asyncio.Event | None) -> None:
+    def __init__(
+        self, chunks: Sequence[dict[str, Any]], error: VigthoriaError | None, hold: asyncio.Event | None
+    ) -> None:
         self.chunks = chunks
         self.error = error
         self.hold = hold
@@ -110,6 +112,11 @@ def ask(
     run = Run(request(prompt, **members), endpoint, sinks=sinks, plan=Plan(source=source), chat=chat, labels=labels)
     server = Server(lambda: Answer(chunks or text_chunks(*(pieces or ("Hello ", "world"))), error, None))
     return asyncio.run(drive(run, server))
+
+
+def keep(store: Store, *asked: str, **more: Any) -> None:
+    """As `ask`, where only what the log keeps matters."""
+    ask(store, *asked, **more).wait()
 
 
 def _json(chunk: dict[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.runs import ask
+from tests.store.runs import keep
 from vig_notebook.store import Store, processes
 from vig_notebook.store.processes import Process, is_alive, this_process
 
@@ -44,8 +44,8 @@ def killed_mid_stream(path: Path, *, after: int) -> int:
         while said < after:
             said = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
-        said = max([said, *(int(line) for line in process.stdout.read().split()[:-1])])
-    return said
+        later = process.stdout.read().split()[:-1]
+    return int(later[-1]) if later else said
 
 
 def text_of(numbers: int) -> str:
@@ -78,32 +78,34 @@ def test_kill_mid_stream_leaves_the_file_whole_20_times_of_20(path: Path) -> Non
 def unended(path: Path, process: Process, created_at: str = "2026-01-01T00:00:00.000+00:00") -> None:
     """A row that some process never ended."""
     store = Store(path)
-    ask(store)
+    keep(store)
+    keep(store, "beside it")
     store.close()
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(
         "UPDATE runs SET state = 'streaming', ended_at = NULL, host = ?, pid = ?, process_start = ?, created_at = ?",
         (process.host, process.pid, process.started, created_at),
     )
-    connection.execute("INSERT INTO text_parts (run, written_at, text, reasoning) SELECT number, 'x', 'so ', 'r' FROM runs")
-    connection.execute("INSERT INTO text_parts (run, written_at, text, reasoning) SELECT number, ?, 'far', '' FROM runs",
-                       ("2026-02-03T00:00:00.000+00:00",))  # fmt: skip
-    connection.execute("UPDATE text_parts SET written_at = '2026-01-02T00:00:00.000+00:00' WHERE written_at = 'x'")
+    for day, *part in ((2, "so ", "r"), (3, "far", "")):
+        connection.execute(
+            "INSERT INTO text_parts (run, written_at, text, reasoning) SELECT number, ?, ?, ? FROM runs",
+            (f"2026-02-0{day}T00:00:00.000+00:00", *part),
+        )
     connection.close()
 
 
 def state_after_a_start(path: Path) -> str:
     store = Store(path)
-    [record] = store.search()
+    [state] = {record.state for record in store.search()}
     store.close()
-    return record.state
+    return state
 
 
 def test_row_of_a_dead_process_becomes_interrupted_with_its_text(path: Path) -> None:
     me = this_process()
     unended(path, Process(host=me.host, pid=me.pid, started="before the boot"))  # the number was given again
     store = Store(path)
-    [record] = store.search("far")
+    record = store.search("far")[0]
     assert (record.state, record.text, record.reasoning) == ("interrupted", "so far", "r")
     assert record.ended_at is not None
     assert record.ended_at.isoformat() == "2026-02-03T00:00:00+00:00"
@@ -115,7 +117,7 @@ def test_row_of_a_dead_process_becomes_interrupted_with_its_text(path: Path) -> 
 def test_row_of_a_live_process_is_left_alone(path: Path) -> None:
     unended(path, this_process())
     store = Store(path)
-    [record] = store.search()
+    record = store.search()[0]
     assert (record.state, record.text) == ("streaming", "so far")
     store.close()
 
@@ -144,7 +146,7 @@ def test_dead_rows_are_left_to_the_next_start_while_the_file_is_locked(
 def test_process_is_alive_until_it_has_ended() -> None:
     me = this_process()
     assert is_alive(me)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as child:
         other = Process(host=me.host, pid=child.pid, started=processes._started(child.pid) or "")
         assert is_alive(other)
         assert child.stdin is not None
@@ -182,13 +184,24 @@ print(sorted(record.prompt for record in store.search()))
 """
 
 
+def test_store_that_was_made_before_a_fork_begins_anew(store: Store) -> None:
+    store._writer._pid = 0  # the parent's
+    keep(store)
+    assert len(store.search()) == 1
+    assert store._writer._pid == os.getpid()
+
+
 def test_fork_leaves_both_with_a_log(path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", FORK, str(path)], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, str(path)], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "['child', 'parent', 'parent again']\n"
 
 
 def test_end_of_the_program_saves_what_waits(path: Path) -> None:
-    script = "import sys; from tests.store.runs import ask; from vig_notebook.store import Store; ask(Store(sys.argv[1]))"
+    script = (
+        "import sys; from tests.store.runs import ask; from vig_notebook.store import Store; ask(Store(sys.argv[1]))"
+    )
     whole = "store = Store(sys.argv[1]); [ask(store, str(n)) for n in range(50)]"
     script = script.replace("ask(Store(sys.argv[1]))", whole)
     subprocess.run([sys.executable, "-c", script, str(path)], timeout=60, check=True)
@@ -207,7 +220,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 times = []
 for number in range(int(sys.argv[2])):
-    ask(store, f"run {number}")
+    keep(store, f"run {number}")
     begun = time.perf_counter()
     store.flush()
     times.append(time.perf_counter() - begun)

@@ -5,15 +5,16 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from tests.store.runs import SERVER, ask, eventually, request
+from tests.store.runs import SERVER, ask, eventually, keep, request
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import Run
 from vig_notebook.store import Store, opening
-from vig_notebook.store.keeper import MAX_KEPT
+from vig_notebook.store.keeper import MAX_KEPT, Keeper
 from vig_notebook.wire.chat import Delta
 
 
@@ -33,7 +34,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_file_and_folder_are_the_owners_alone(store: Store, path: Path) -> None:
-    ask(store)
+    keep(store)
     store.flush()
     assert mode(path.parent) == 0o700
     assert {file.name: mode(file) for file in path.parent.iterdir()} == {
@@ -63,7 +64,7 @@ def test_store_opens_nothing_before_its_first_use(path: Path) -> None:
 def test_file_that_cannot_be_made_leaves_a_log_in_memory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     store = Store(tmp_path / "file" / "runs.sqlite")
-    ask(store, "Hi")
+    keep(store, "Hi")
     assert [record.prompt for record in store.search()] == ["Hi"]
     assert store.warning is not None
     assert store.warning.startswith(f"Runs are not saved: the run log {tmp_path}/file/runs.sqlite cannot be used (")
@@ -95,7 +96,7 @@ def test_folder_that_is_read_only_lets_the_run_end(there: bool) -> None:
         path = Path(name) / "runs.sqlite"
         if there:
             store = Store(path)
-            ask(store)
+            keep(store)
             store.close()
         path.parent.chmod(0o755)
         done = subprocess.run(
@@ -109,7 +110,7 @@ def test_wal_that_is_refused_is_replaced_by_a_journal(path: Path) -> None:
     path.parent.mkdir()
     path.with_name(path.name + "-shm").mkdir()  # no memory that processes share, as on a network disk
     store = Store(path)
-    ask(store, "Hi")
+    keep(store, "Hi")
     assert store.warning is None
     assert store._ask(lambda c: c.execute("PRAGMA journal_mode").fetchone()[0]) == "delete"
     store.close()
@@ -121,7 +122,7 @@ def test_damaged_file_is_set_aside_and_said(path: Path, content: bytes) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
     store = Store(path)
-    ask(store, "Hi")
+    keep(store, "Hi")
     assert [record.prompt for record in store.search()] == ["Hi"]
     [aside] = path.parent.glob("runs.sqlite.damaged-*")
     assert aside.read_bytes() == content
@@ -129,7 +130,9 @@ def test_damaged_file_is_set_aside_and_said(path: Path, content: bytes) -> None:
     store.close()
 
 
-def test_damaged_file_that_cannot_be_renamed_leaves_a_log_in_memory(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_file_that_cannot_be_renamed_leaves_a_log_in_memory(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError("in use")
 
@@ -137,7 +140,7 @@ def test_damaged_file_that_cannot_be_renamed_leaves_a_log_in_memory(path: Path, 
     path.write_bytes(b"no database at all, " * 100)
     monkeypatch.setattr(Path, "rename", refuse)
     store = Store(path)
-    ask(store, "Hi")
+    keep(store, "Hi")
     assert len(store.search()) == 1
     assert store.warning is not None
     assert store.warning.startswith("Runs are not saved")
@@ -151,11 +154,11 @@ def damage(store: Store, path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * (size - 100))
-    store._ask(lambda c: c.execute("PRAGMA cache_size = 0") and None)
+    store._ask(lambda c: c.execute("PRAGMA cache_size = 0").fetchall())
 
 
 def test_file_damaged_while_a_run_goes_on_is_set_aside_and_the_run_is_kept(store: Store, path: Path) -> None:
-    ask(store, "before")
+    keep(store, "before")
     recorder = store.recorder()
     run = Run(request("during"), SERVER, sinks=(recorder,))
     recorder.start(run)
@@ -169,7 +172,7 @@ def test_file_damaged_while_a_run_goes_on_is_set_aside_and_the_run_is_kept(store
 
 
 def test_file_found_damaged_by_a_search_is_set_aside(store: Store, path: Path) -> None:
-    ask(store, "before")
+    keep(store, "before")
     store.flush()
     damage(store, path)
     with pytest.raises(ConfigError, match=r"The run log cannot be read: .*malformed.* it is kept as"):
@@ -183,7 +186,7 @@ def test_file_damaged_and_held_by_another_program_is_said(
     def refuse(*_: object) -> None:
         raise PermissionError("in use")
 
-    ask(store, "before")
+    keep(store, "before")
     store.flush()
     damage(store, path)
     monkeypatch.setattr(Path, "rename", refuse)
@@ -192,13 +195,13 @@ def test_file_damaged_and_held_by_another_program_is_said(
 
 
 def test_newer_file_is_refused_with_a_sentence_and_left_alone(store: Store, path: Path) -> None:
-    ask(store)
+    keep(store)
     store.close()
     connection = other(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     newer = Store(path)
-    ask(newer, "not logged")
+    keep(newer, "not logged")
     sentence = (
         f"The run log cannot be opened: {path} was written by a newer vig_notebook "
         "(version 99 of the log, this one knows 1). Update vig_notebook, or name another file with VIG_LOG."
@@ -225,7 +228,7 @@ def test_database_of_another_program_is_refused_and_left_alone(path: Path) -> No
 @pytest.mark.usefixtures("impatient")
 def test_file_locked_by_another_program_gets_its_rows_later(path: Path) -> None:
     store = Store(path, flush_interval_s=0.01)
-    ask(store, "before")
+    keep(store, "before")
     store.flush()
     connection = other(path)
     connection.execute("BEGIN IMMEDIATE")
@@ -250,7 +253,7 @@ def test_file_locked_when_it_is_opened_gets_its_rows_later(path: Path) -> None:
     connection = other(path)
     connection.execute("BEGIN EXCLUSIVE")
     store = Store(path, flush_interval_s=0.01)
-    ask(store, "Hi")
+    keep(store, "Hi")
     with pytest.raises(ConfigError, match=r"The run log cannot be read: .* database is locked. Try again later."):
         store.search()
     connection.execute("COMMIT")
@@ -262,7 +265,7 @@ def test_file_locked_when_it_is_opened_gets_its_rows_later(path: Path) -> None:
 
 def test_disk_that_is_full_lets_the_run_end_and_is_tried_again(path: Path) -> None:
     store = Store(path, flush_interval_s=0.01)
-    ask(store, "before")
+    keep(store, "before")
     pages = store._ask(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
     store._ask(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     run = ask(store, "large", "word " * 20_000)
@@ -280,12 +283,12 @@ def test_disk_that_is_full_lets_the_run_end_and_is_tried_again(path: Path) -> No
 def test_log_that_is_never_writable_keeps_only_the_last_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vig_notebook.store.keeper.MAX_KEPT", 3)
     store = Store(path, flush_interval_s=0.01)
-    ask(store, "before")
+    keep(store, "before")
     store.flush()
     connection = other(path)
     connection.execute("BEGIN IMMEDIATE")
     for number in range(6):
-        ask(store, f"run {number}")
+        keep(store, f"run {number}")
         assert eventually(lambda: store.warning is not None)
     assert eventually(lambda: "only the last 3 runs are kept" in str(store.warning))
     connection.execute("COMMIT")
@@ -298,7 +301,7 @@ def test_log_that_is_never_writable_keeps_only_the_last_runs(path: Path, monkeyp
 
 
 def test_file_that_was_deleted_is_made_again_with_the_run_that_goes_on(store: Store, path: Path) -> None:
-    ask(store, "before")
+    keep(store, "before")
     recorder = store.recorder()
     run = Run(request("during"), SERVER, sinks=(recorder,))
     recorder.start(run)
@@ -313,8 +316,54 @@ def test_file_that_was_deleted_is_made_again_with_the_run_that_goes_on(store: St
     assert store.warning == f"The run log {path} was deleted or replaced: a new one was begun"
 
 
+def test_calls_that_come_when_the_thread_has_ended_are_refused(store: Store) -> None:
+    keeper = Keeper(None)
+    keeper._set_aside()  # in memory there is nothing to set aside
+    keeper.broken = True
+    answer: Future[int] = Future()
+    keeper.answer(lambda _: 1, answer)
+    with pytest.raises(ConfigError, match="The run log is closed"):
+        answer.result(0)
+    cancelled: Future[int] = Future()
+    cancelled.cancel()
+    keeper.answer(lambda _: 1, cancelled)
+    keeper.close()
+
+
+def test_thread_that_a_bug_ends_leaves_nobody_waiting(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    caught: list[object] = []
+    monkeypatch.setattr("threading.excepthook", caught.append)
+    store = Store(path)
+    keep(store)
+    store.flush()
+
+    def bug(_: object) -> None:
+        store._writer._queue.put(lambda keeper: keeper.answer(lambda _: 1, late))
+        raise LookupError
+
+    late: Future[int] = Future()
+    store._writer.tell(bug)
+    with pytest.raises(ConfigError, match="The run log is closed"):
+        late.result(5)
+    assert len(caught) == 1
+    with pytest.raises(ConfigError, match="The run log is closed"):
+        store.search()
+    store.close()
+
+
+def test_more_runs_than_the_queue_takes_are_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.store.writer.MAX_QUEUED", 0)
+    keep(store)
+    assert store.warning == "Some runs are not saved: more than 0 waited for the run log"
+
+
+def test_error_that_is_no_databases_is_raised_where_it_was_asked(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError):
+        store._ask(lambda _: 1 / 0)
+
+
 def test_close_twice_and_calls_after_it(store: Store) -> None:
-    ask(store)
+    keep(store)
     store.close()
     store.close()
     with pytest.raises(ConfigError, match=r"The run log is closed\. Make a new Store\."):

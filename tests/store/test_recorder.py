@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.runs import KEY, SERVER, Answer, Server, ask, drive, eventually, request, text_chunks
+from tests.store.runs import KEY, SERVER, Answer, Server, ask, drive, eventually, keep, request, text_chunks
 from vig_notebook.errors import RateLimited, Truncated
 from vig_notebook.run import Plan, Run
 from vig_notebook.store import Store
@@ -16,6 +17,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vig_notebook.store.recorder import Recorder
+
+
+class Shown:
+    """A sink that tells when some text has come."""
+
+    def __init__(self, shown: asyncio.Event) -> None:
+        self.shown = shown
+
+    def start(self, run: Run) -> None:
+        """Wait on."""
+
+    def write(self, delta: Delta) -> None:
+        self.shown.set()
+
+    def finish(self, run: Run) -> None:
+        """Nothing more."""
 
 
 def begun(store: Store, prompt: str = "Hi", **members: object) -> tuple[Run, Recorder]:
@@ -87,7 +104,7 @@ def test_write_of_text_beyond_ascii_counts_its_bytes(store: Store) -> None:
 
 
 def test_finish_folds_the_parts(store: Store) -> None:
-    ask(store, "Hi", "long " * FLUSH_BYTES, "end")
+    keep(store, "Hi", "long " * FLUSH_BYTES, "end")
     assert store.search()[0].text == "long " * FLUSH_BYTES + "end"
     assert store._ask(lambda c: c.execute("SELECT count(*) FROM text_parts").fetchone()[0]) == 0
 
@@ -126,20 +143,21 @@ def test_keys_in_prompt_answer_error_and_labels_are_masked(store: Store, path: P
 
 
 def test_failed_run_keeps_its_text_and_says_why(store: Store) -> None:
-    ask(store, "Hi", chunks=[{"choices": [{"delta": {"content": "half"}}]}], error=Truncated("The answer is not whole"))
+    keep(
+        store, "Hi", chunks=[{"choices": [{"delta": {"content": "half"}}]}], error=Truncated("The answer is not whole")
+    )
     [record] = store.search(state="FAILED")
     assert (record.state, record.text, record.error_kind) == ("failed", "half", "truncated")
 
 
 async def test_stopped_run_keeps_its_text(path: Path) -> None:
     store = Store(path)
-    run = Run(request(), SERVER, sinks=(store.recorder(),))
-    hold = asyncio.Event()
+    shown, hold = asyncio.Event(), asyncio.Event()
+    run = Run(request(), SERVER, sinks=(store.recorder(), Shown(shown)))
     driven = asyncio.get_running_loop().create_task(
         drive(run, Server(lambda: Answer(text_chunks("some text ")[:1], None, hold)))
     )
-    while not run.text_so_far:
-        await asyncio.sleep(0)
+    await asyncio.wait_for(shown.wait(), 5)
     run.stop()
     await driven
     record = await asyncio.to_thread(store.get, run.id)
@@ -196,7 +214,7 @@ def test_request_that_changes_after_its_row_is_updated(store: Store) -> None:
 
 
 def test_half_a_surrogate_pair_does_not_cost_the_row(store: Store) -> None:
-    ask(store, "odd \ud83d", "fine", labels={"x": "\udc00"})
+    keep(store, "odd \ud83d", "fine", labels={"x": "\udc00"})
     [record] = store.search("odd")
     assert record.prompt == "odd \ufffd"
 
@@ -213,6 +231,33 @@ def test_run_that_cannot_be_said_is_left_out_and_no_other(store: Store) -> None:
     assert "recursion" in store.warning
 
 
+def test_disk_that_fails_while_one_run_is_left_out_is_said(store: Store) -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    begun(store, "left out", extra={"deep": deep})
+    _, recorder = begun(store, "later")
+    tries = []
+
+    def fail_once(*_: object) -> None:
+        tries.append(1)
+        recorder.save = save  # type: ignore[method-assign]
+        raise sqlite3.OperationalError("disk I/O error")
+
+    save = recorder.save
+    recorder.save = fail_once  # type: ignore[method-assign, assignment]
+    store.flush()
+    store.flush()
+    assert [record.prompt for record in store.search()] == ["later"]
+    assert tries == [1]
+
+
+def test_recorder_that_was_not_started_has_nothing_to_lose(store: Store) -> None:
+    recorder = store.recorder()
+    recorder.lost()
+    assert recorder.run_id == ""
+
+
 def test_messages_without_a_user_have_no_prompt(store: Store) -> None:
     run = ask(store, messages=[{"role": "system", "content": "begin"}])
     record = store.get(run.id)
@@ -222,7 +267,7 @@ def test_messages_without_a_user_have_no_prompt(store: Store) -> None:
 
 def test_recorder_without_a_log_takes_nothing_and_starts_no_thread() -> None:
     store = Store("off")
-    ask(store, "Hi")
+    keep(store, "Hi")
     assert store.search() == []
     assert store.path is None
     store.close()
@@ -234,4 +279,3 @@ def test_recorder_after_the_log_was_closed_is_silent(path: Path) -> None:
     store.close()
     recorder.start(Run(request(), SERVER))
     assert store.warning is None
-

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.store.runs import ask
+from tests.store.runs import ask, keep
 from vig_notebook.errors import ConfigError, Truncated
 from vig_notebook.store import Store, parse_moment
 
@@ -19,10 +19,10 @@ def prompts(store: Store, words: str | None = None, **narrow: object) -> list[st
 
 @pytest.fixture
 def filled(store: Store) -> Store:
-    ask(store, "a poem about the sea", "The sea is blue", model="large-2", chat="poems")
-    ask(store, "Größe des Turms", "42 m -> high", model="small")
-    ask(store, "東京の塔について", "塔は高い")
-    ask(store, "what failed", error=Truncated("The answer is not whole"))
+    keep(store, "a poem about the sea", "The sea is blue", model="large-2", chat="poems")
+    keep(store, "Größe des Turms", "42 m -> high", model="small")
+    keep(store, "東京の塔について", "塔は高い")
+    keep(store, "what failed", error=Truncated("The answer is not whole"))
     return store
 
 
@@ -113,10 +113,9 @@ def test_get_by_id_and_by_its_beginning(store: Store) -> None:
 
 
 def test_get_by_a_beginning_that_several_have_is_refused(store: Store) -> None:
-    for run_id in ("abc", "abcd", "abce"):
-        store._ask(lambda c, i=run_id: c.execute(  # type: ignore[misc]
-            "INSERT INTO runs (id, created_at, ended_at, state) VALUES (?, '2026-01-01', '2026-01-01', 'done')", (i,)
-        ) and None)  # fmt: skip
+    row = "INSERT INTO runs (id, created_at, ended_at, state) VALUES (?, '2026-01-01', '2026-01-01', 'done')"
+    ids = [("abc",), ("abcd",), ("abce",)]
+    store._ask(lambda c: c.executemany(row, ids).fetchall())
     with pytest.raises(ConfigError, match=r"The run is not clear: several ids begin with ab\. Give more of it\."):
         store.get("ab")
     assert store.get("abcd") is not None
@@ -126,14 +125,19 @@ def test_get_by_a_beginning_that_several_have_is_refused(store: Store) -> None:
 
 
 def test_chat_goes_on_where_it_was(store: Store) -> None:
-    ask(store, "first", "one", chat="c")
+    keep(store, "first", "one", chat="c")
     messages = [
         {"role": "user", "content": "first"},
         {"role": "assistant", "content": "one"},
         {"role": "user", "content": "second"},
     ]
-    ask(store, messages=messages, chunks=[{"choices": [{"delta": {"content": "two"}, "finish_reason": "stop"}]}], chat="c")
-    ask(store, "without an answer", chunks=[{"choices": []}], chat="c")
-    ask(store, "another", chat="d")
+    keep(
+        store,
+        messages=messages,
+        chunks=[{"choices": [{"delta": {"content": "two"}, "finish_reason": "stop"}]}],
+        chat="c",
+    )
+    keep(store, "without an answer", chunks=[{"choices": []}], chat="c")
+    keep(store, "another", chat="d")
     assert store.chat_messages("c") == [*messages, {"role": "assistant", "content": "two"}]
     assert store.chat_messages("nobody") == []

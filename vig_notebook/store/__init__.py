@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-from vig_notebook.store.history import default_store, history, table
 from vig_notebook.store.identity import Identity, identity_key, identity_of
 from vig_notebook.store.log import Store
 from vig_notebook.store.recorder import Recorder
 from vig_notebook.store.records import Record
 from vig_notebook.store.replay import Replay, Replayed, replayed_chunks
 from vig_notebook.store.search import parse_moment
+from vig_notebook.store.table import default_store, history, to_table
 
 __all__ = [
     "Identity",
@@ -31,5 +31,5 @@ __all__ = [
     "identity_of",
     "parse_moment",
     "replayed_chunks",
-    "table",
+    "to_table",
 ]

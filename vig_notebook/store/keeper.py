@@ -78,12 +78,7 @@ class Keeper:
         if not future.set_running_or_notify_cancel():
             return
         try:
-            if self.broken:
-                raise ConfigError("The run log is closed", advice="Make a new Store.")
-            log = self._opened()
-            if log.refusal is not None:
-                raise copy(log.refusal)
-            future.set_result(function(log.connection))
+            future.set_result(function(self._readable()))
         except sqlite3.Error as error:
             future.set_exception(self._unreadable(error))
         except Exception as error:  # noqa: BLE001  not swallowed: it is raised where the question was asked
@@ -105,10 +100,12 @@ class Keeper:
         if not waiting:
             return
         log = self._opened()
-        if log.refusal is None:
-            with transaction(log.connection):
-                for recorder in waiting:
-                    recorder.save(log.connection, log.process)
+        if log.refusal is not None:
+            self._recorders.clear()
+            return
+        with transaction(log.connection):
+            for recorder in waiting:
+                recorder.save(log.connection, log.process)
         for recorder in waiting:
             self._done(recorder)
         if self.failed:
@@ -151,6 +148,14 @@ class Keeper:
             del self._recorders[recorder]
             kept = f"only the last {MAX_KEPT} runs are kept until it can be written again"
         self.warning = f"The run log {self._path} cannot be written ({reason}): {kept}"
+
+    def _readable(self) -> sqlite3.Connection:
+        if self.broken:
+            raise ConfigError("The run log is closed", advice="Make a new Store.")
+        log = self._opened()
+        if log.refusal is not None:
+            raise copy(log.refusal)
+        return log.connection
 
     def _unreadable(self, error: sqlite3.Error) -> ConfigError:
         if is_damage(error):

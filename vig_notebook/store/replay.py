@@ -63,10 +63,16 @@ class Replay:
         self.mode: Mode = mode
         self.pace: Pace = pace
         self._name = "the run log" if isinstance(source, Store) else Path(source).name
+        self._own = mode != "off" and not isinstance(source, Store)
         if mode == "off":
             return
         self._store = source if isinstance(source, Store) else Store.read(source)
         self._keys, self._any_server_keys = self._store.keys()
+
+    def close(self) -> None:
+        """Let go of a cassette; a log that was given stays open."""
+        if self._own:
+            self._store.close()
 
     def __call__(self, run: Run) -> AbstractAsyncContextManager[Replayed] | None:
         """Open the recorded answer to a run, or return None to let the server answer. Never waits.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vig_notebook.store.records import Record
 
-__all__ = ["default_store", "history", "table"]
+__all__ = ["default_store", "history", "to_table"]
 
 _FIRST: Final = ("id", "created_at", "state", "model", "prompt", "text", "chat", "error", "first_token_s", "total_s")
 _LEFT_OUT: Final = frozenset({"key", "any_server_key"})
@@ -56,10 +56,10 @@ def history(
         ConfigError: `since` is not understood, or the log cannot be read.
     """
     log = store or default_store()
-    return table(log.search(words, model=model, since=since, state=state, chat=chat, limit=limit))
+    return to_table(log.search(words, model=model, since=since, state=state, chat=chat, limit=limit))
 
 
-def table(records: Sequence[Record]) -> Any:  # noqa: ANN401  as `history`
+def to_table(records: Sequence[Record]) -> Any:  # noqa: ANN401  as `history`
     """Give runs as a DataFrame, or as a list of dicts where pandas is not installed."""
     rows = [_row(record) for record in records]
     if find_spec("pandas") is None:
