@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pygments.lexers import get_lexer_by_name
@@ -20,9 +21,8 @@ __all__ = ["code_block", "escape_code"]
 
 # Lexers are hundreds of regular expressions written for honest code: only those of languages that people
 # ask for are used, and only on texts on which they were measured.
-_LANGUAGES = frozenset(
-    """
-    ada awk bash bat batch bib bibtex c c# c++ clojure cmake cmd cobol coffeescript console cpp cs csharp css cu cuda d
+_LANGUAGES = """
+    ada awk bash bat batch bib bibtex c c# c++ clojure cmake cmd cobol coffeescript console cpp cs csharp css cu cuda
     dart delphi diff docker dockerfile elixir elm erlang ex f# f90 fish fortran fs fsharp gdscript glsl go golang
     gradle graphql groovy haskell hcl hs html http ini ipython java javascript jinja jl js json json5 jsonc jsx
     julia kotlin kt latex less lisp lua make makefile markdown mathematica matlab md nginx nim nix objc
@@ -30,10 +30,12 @@ _LANGUAGES = frozenset(
     py3 pycon python python3 r rb react rs rst ruby rust sass scala scheme scss sh shell solidity sql sqlite
     svg swift systemverilog tcl terraform tex toml ts tsx typescript vb vb.net verilog vhdl vim vue wolfram
     xml yaml yml zig zsh
-    """.split()
-)
+"""
+_KNOWN = frozenset(_LANGUAGES.split())
 _LONGEST_BLOCK = 20_000
 _LONGEST_LINE = 1_000  # most expressions that backtrack do so within a line
+_SHORTEST_TOKENS = 2  # characters, on average: what comes after more of them than that is left plain
+_FEW_TOKENS = 100
 _LANGUAGE = re.compile(r"[\w.+#-]{1,30}")
 
 
@@ -73,7 +75,7 @@ def _why_plain(code: str, language: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def _lexer(language: str) -> Lexer | None:
-    if language not in _LANGUAGES:
+    if language not in _KNOWN:
         return None
     try:
         return get_lexer_by_name(language, stripnl=False, ensurenl=False)
@@ -84,15 +86,18 @@ def _lexer(language: str) -> Lexer | None:
 def _coloured(code: str, language: str) -> str:
     lexer = _lexer(language)
     parts: list[str] = []
-    last, run = "", ""
-    for kind, value in lexer.get_tokens(code) if lexer else ():
+    last, run, done = "", "", 0
+    tokens = lexer.get_tokens(code) if lexer else ()
+    most = len(code) // _SHORTEST_TOKENS + _FEW_TOKENS
+    for kind, value in islice(tokens, most):
+        done += len(value)
         css = _css_class(kind)
         if css != last:
             parts.append(_span(last, run))
             last, run = css, value
         else:
             run += value
-    return "".join([*parts, _span(last, run)])
+    return "".join([*parts, _span(last, run), escape_code(code[done:])])
 
 
 def _span(css: str, text: str) -> str:

@@ -11,11 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vig_notebook.render.html import Continuation
-from vig_notebook.render.parser import parse_blocks
+from vig_notebook.render.html import Continuation, parse_segment
 from vig_notebook.render.visible import plain_lines
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping, Sequence
+    from typing import Any
+
     from markdown_it.token import Token
 
 __all__ = ["LONGEST", "SHORTEST", "Cut", "cut_anywhere", "cut_at_border"]
@@ -34,21 +36,30 @@ _SEARCHED = 500
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A place in the text, and how what follows begins."""
+    """A place in the text.
+
+    Attributes:
+        at: The number of characters before it.
+        tokens: The block tokens of what is before it; None when that is not to be read as Markdown.
+        next_begin: How what follows begins.
+    """
 
     at: int
-    next_begin: Continuation = Continuation()
+    tokens: Sequence[Token] | None
+    next_begin: Continuation
 
 
 class _Outline:
     """The blocks of a part of the text. Lines are counted with those of the prefix."""
 
-    def __init__(self, text: str, begin: Continuation) -> None:
+    def __init__(self, text: str, begin: Continuation, env: MutableMapping[str, Any]) -> None:
+        self.length = len(text)
         self.begin = begin
         self.prefix_lines = begin.prefix.count("\n")
         self.lines = (begin.prefix + text).split("\n")
         self.line_count = len(self.lines) - (not self.lines[-1])
-        self.tokens = [token for token in parse_blocks(begin.prefix + plain_lines(text), {}) if token.map]
+        self.all_tokens = parse_segment(text, begin, env)
+        self.tokens = [token for token in self.all_tokens or () if token.map]
         self.blocks = [token for token in self.tokens if token.level == 0]
 
     def offset(self, token: Token) -> int:
@@ -56,41 +67,45 @@ class _Outline:
         first = (token.map or (0, 0))[0]
         return sum(len(line) + 1 for line in self.lines[self.prefix_lines : first])
 
+    def before(self, token: Token) -> list[Token]:
+        tokens = self.all_tokens or []
+        return tokens[: next(at for at, other in enumerate(tokens) if other is token)]
+
     def number(self, ordered_list: Token) -> int:
+        """The number of the first item."""
         if ordered_list is self.blocks[0] and self.begin.number is not None:
             return self.begin.number
         return int(ordered_list.attrs.get("start", 1))
 
 
-def cut_at_border(text: str, begin: Continuation) -> Cut | None:
+def cut_at_border(text: str, begin: Continuation, env: MutableMapping[str, Any]) -> Cut | None:
     """Cut whole lines before their last block; None when that would be too near to the start.
 
     Args:
         text: Whole lines.
         begin: What block goes on at the start of them.
+        env: Where the parser keeps the definitions of reference links.
     """
-    return _border(text, _Outline(text, begin))
+    return _border(_Outline(text, begin, env))
 
 
-def _border(text: str, outline: _Outline) -> Cut | None:
-    if not outline.blocks:
-        return Cut(len(text))
-    at = outline.offset(outline.blocks[-1])
-    return Cut(at) if at >= SHORTEST else None
-
-
-def cut_anywhere(text: str, begin: Continuation) -> Cut:
-    """Cut a text of the greatest length: at a border, else between items or lines, else within a line."""
+def cut_anywhere(text: str, begin: Continuation, env: MutableMapping[str, Any]) -> Cut:
+    """Cut a text at a border of blocks, else between items or lines, else within a line."""
     whole_lines = text.rfind("\n") + 1
     if whole_lines < SHORTEST:
         at = _within_line(text)
-        return Cut(at, _continuation(_Outline(text[:at], begin)))
-    outline = _Outline(text[:whole_lines], begin)
-    return (
-        _border(text[:whole_lines], outline)
-        or _between_items(outline)
-        or Cut(whole_lines, _continuation(outline))
-    )
+        outline = _Outline(text[:at], begin, env)
+        return Cut(at, outline.all_tokens, _continuation(outline))
+    outline = _Outline(text[:whole_lines], begin, env)
+    return _border(outline) or _between_items(outline) or Cut(whole_lines, outline.all_tokens, _continuation(outline))
+
+
+def _border(outline: _Outline) -> Cut | None:
+    if not outline.blocks:
+        return Cut(outline.length, outline.all_tokens, Continuation())
+    block = outline.blocks[-1]
+    at = outline.offset(block)
+    return Cut(at, outline.before(block), Continuation()) if at >= SHORTEST else None
 
 
 def _within_line(text: str) -> int:
@@ -110,7 +125,8 @@ def _between_items(outline: _Outline) -> Cut | None:
     if at < SHORTEST:
         return None
     number = outline.number(block) + len(items) - 1 if block.type == "ordered_list_open" else None
-    return Cut(at, Continuation(number=number, is_same_block=True))
+    tokens = [*outline.before(items[-1]), (outline.all_tokens or [])[-1]]
+    return Cut(at, tokens, Continuation(number=number, is_same_block=True))
 
 
 def _items(outline: _Outline) -> list[Token]:
@@ -144,7 +160,8 @@ def _continuation(outline: _Outline) -> Continuation:
             return Continuation(prefix=prefix, is_same_block=True)
         case "blockquote_open":
             return Continuation(prefix=f"> {fence}" if fence else "", is_same_block=True)
-    return Continuation(is_same_block=(block.map or (0, 0))[1] >= outline.line_count)
+        case _:
+            return Continuation(is_same_block=(block.map or (0, 0))[1] >= outline.line_count)
 
 
 def _open_fence(outline: _Outline) -> str:

@@ -7,12 +7,12 @@ three modules, with escaped text between.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vig_notebook.render.code import code_block, escape_code
 from vig_notebook.render.inline import InlineWriter, escape_text
-from vig_notebook.render.parser import DEEPEST, parse_blocks, parse_inline
+from vig_notebook.render.parser import DEEPEST, is_no_prose, parse_blocks, parse_inline
 from vig_notebook.render.visible import plain_lines
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from markdown_it.token import Token
 
-__all__ = ["Continuation", "plain_block", "write_segment"]
+__all__ = ["Continuation", "parse_segment", "write_segment"]
 
 _IMAGE_NAME = re.compile(r"vig-image:\d+")
 _TASK = re.compile(r"\[([ xX])\](?=\s)")
@@ -70,13 +70,17 @@ class Continuation:
     is_same_block: bool = False
 
 
-def plain_block(text: str) -> str:
+def _plain_block(text: str) -> str:
     """Text as it came, for what is no prose or would be too much of it."""
     return f'<pre class="vig-plain">{escape_code(text)}</pre>\n'
 
 
 def write_segment(
-    source: str, begin: Continuation, env: MutableMapping[str, Any], images: dict[str, str] | None = None
+    source: str,
+    begin: Continuation,
+    env: MutableMapping[str, Any],
+    images: dict[str, str],
+    tokens: Sequence[Token] | None = None,
 ) -> str:
     """HTML of one segment of untrusted Markdown.
 
@@ -85,13 +89,22 @@ def write_segment(
         begin: What block goes on at its start.
         env: Shared by the segments of an answer: the definitions of its reference links.
         images: `data:` addresses by the names that stand for them in the text; what is shown is taken out.
+        tokens: What `parse_segment` made of the text, when that is known already.
     """
     text = begin.prefix + plain_lines(source)
-    images = images if images is not None else {}
+    tokens = parse_segment(source, begin, env) if tokens is None else tokens
+    if tokens is None:
+        return _plain_block(plain_lines(source))
     most = _SHORT_HTML + _MOST_HTML_PER_CHARACTER * len(text) + sum(map(len, images.values()))
     writer = _BlockWriter(text.split("\n"), begin, env, images)
-    html = "".join(map(writer.write, _top_blocks(parse_blocks(text, env))))
-    return html if len(html) <= most else plain_block(plain_lines(source))
+    html = "".join(map(writer.write, _top_blocks(tokens)))
+    return html if len(html) <= most else _plain_block(plain_lines(source))
+
+
+def parse_segment(source: str, begin: Continuation, env: MutableMapping[str, Any]) -> list[Token] | None:
+    """Block tokens of a segment, its prefix before it; None when it is thousands of tiny blocks."""
+    text = begin.prefix + plain_lines(source)
+    return None if is_no_prose(text) else parse_blocks(text, env)
 
 
 def _top_blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
@@ -123,7 +136,7 @@ class _BlockWriter:
         """HTML of one block of the top level."""
         if any(token.nesting > 0 and token.level + 1 >= DEEPEST for token in block):
             # The parser drops what is deeper.
-            return plain_block("\n".join(self._lines[slice(*(block[0].map or (0, 0)))]))
+            return _plain_block("\n".join(self._lines[slice(*(block[0].map or (0, 0)))]))
         block = self._shown(block)
         self._parse_inline(block)
         out = [self._block(token) for token in block if not token.hidden]
@@ -153,7 +166,7 @@ class _BlockWriter:
     def _block(self, token: Token) -> str:
         match token.type:
             case "inline" if token.children is None:
-                return plain_block(self._with_images(token.content))
+                return _plain_block(self._with_images(token.content))
             case "inline":
                 return self._inline.write(token.children or [])
             case "heading_open" | "heading_close":
@@ -203,7 +216,8 @@ class _BlockWriter:
         return '<li class="vig-task">' if token.info == "task" else "<li>"
 
     def _with_images(self, text: str) -> str:
-        return _IMAGE_NAME.sub(lambda name: self._images.get(name.group(), name.group()), text) if self._images else text
+        """Text in which images have no place, with what it said before the names were put into it."""
+        return _IMAGE_NAME.sub(lambda name: self._images.get(name.group(), name.group()), text)
 
 
 def _box(match: re.Match[str]) -> str:

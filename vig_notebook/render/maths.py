@@ -39,12 +39,14 @@ def is_harmless(tex: str) -> bool:
     """
     if len(tex) > LONGEST_FORMULA or not tex.strip() or tex.count("\\!") > _MOST_SHIFTS:
         return False
-    names = _COMMAND.findall(tex)
     bare = _COMMAND.sub("", tex)
+    environments = _ENVIRONMENT.findall(tex)
+    words = [name for name, _ in _COMMAND.findall(tex) if name]
     return (
-        all(name in COMMANDS or name in ("begin", "end") or (not name and char in _ESCAPES and char) for name, char in names)
-        and all(name in ENVIRONMENTS for name in _ENVIRONMENT.findall(tex))
-        and sum(name in ("begin", "end") for name, _ in names) == len(_ENVIRONMENT.findall(tex))
+        all(char and char in _ESCAPES for name, char in _COMMAND.findall(tex) if not name)
+        and all(word in COMMANDS for word in words if word not in ("begin", "end"))
+        and all(name in ENVIRONMENTS for name in environments)
+        and sum(word in ("begin", "end") for word in words) == len(environments)
         and not (_ARRAY.search(tex) or _ROW_GAP.search(tex) or "%" in bare or "#" in bare)
         and _braces_are_balanced(bare)
     )

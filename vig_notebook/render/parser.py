@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import table
+from markdown_it.token import Token
 
 from vig_notebook.render.maths import math_block, math_inline
 
@@ -15,21 +16,23 @@ if TYPE_CHECKING:
     from typing import Any
 
     from markdown_it.rules_block import StateBlock
-    from markdown_it.token import Token
 
-__all__ = ["DEEPEST", "parse_blocks", "parse_inline"]
+__all__ = ["DEEPEST", "is_no_prose", "parse_blocks", "parse_inline"]
 
 DEEPEST = 24  # levels of nesting: a list in a list costs two
 _MOST_COLUMNS = 64
 _MOST_BRACKETS = 10
-_MOST_PAIRS = 300
-_MOST_SPECIALS_PER_CHARACTER = 0.25
+_MOST_PAIR_MARKS = 300
+_MOST_PAIR_MARKS_PER_CHARACTER = 0.3
+_MOST_MARKS_PER_CHARACTER = 0.42  # a row of `a`, `b`, `c` in code has 0.4
 _SHORT = 200
+_SHORTEST_LINES = 5  # characters a line, on average: a block for each costs more than it shows
+_FEW = 1_000
 
-_SPECIALS = re.compile(r"[\[\]*_~`<&\\!$\n]")
+_MARKS = re.compile(r"[*_~]+|`+|[\[\]<&\\!$\n]")
 _BRACKET = re.compile(r"[\[\]]")
 _PAIR_MARKS = re.compile(r"[*_~]+")
-_DELIMITER_ROW = re.compile(r"[ \t>]*[|:-][|: \t-]*")
+_DELIMITER_ROW = re.compile(r"[ \t>]*[|: \t]*-[|: \t-]*")
 
 
 def _guarded_table(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:  # noqa: FBT001 - the signature of a markdown-it rule
@@ -48,15 +51,17 @@ def _guarded_table(state: StateBlock, start_line: int, end_line: int, silent: bo
     return cells <= end - start + _SHORT and table(state, start_line, end_line, silent)
 
 
+def _any_link(url: str) -> bool:  # noqa: ARG001 - the signature of markdown-it's; where links may lead is links.py's
+    return True
+
+
 def _markdown(*, pairs: bool) -> MarkdownIt:
     md = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST}).enable("strikethrough")
     md.disable(["html_block", "html_inline"])
     md.block.ruler.before("code", "table", _guarded_table, {"alt": ["paragraph", "reference"]})
-    md.block.ruler.before(
-        "fence", "math_block", math_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    )
+    md.block.ruler.before("fence", "math_block", math_block, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     md.inline.ruler.before("escape", "math_inline", math_inline)
-    md.validateLink = lambda url: True  # type: ignore[method-assign]  # where a link may lead is links.py's
+    md.validateLink = _any_link  # type: ignore[method-assign]
     if not pairs:
         md.disable(["link", "image", "autolink", "emphasis", "strikethrough"])
     return md
@@ -74,12 +79,29 @@ def parse_blocks(src: str, env: MutableMapping[str, Any]) -> list[Token]:
     return tokens
 
 
+def is_no_prose(text: str) -> bool:
+    """Whether a text is thousands of tiny blocks; the lines within fences do not count."""
+    if len(text) < _FEW or text.count("\n") * _SHORTEST_LINES < len(text):
+        return False
+    lines = characters = 0
+    fence = ""
+    for line in text.split("\n"):
+        opener = line.lstrip()[:3]
+        if opener in ("```", "~~~") and fence in ("", opener):
+            fence = "" if fence else opener
+        elif not fence:
+            lines, characters = lines + 1, characters + len(line) + 1
+    return characters > _FEW and lines * _SHORTEST_LINES > characters
+
+
 def parse_inline(content: str, env: MutableMapping[str, Any]) -> list[Token] | None:
     """Parse the text of one paragraph, heading or cell; None when it is so dense that it is no prose."""
-    specials = len(_SPECIALS.findall(content))
-    if len(content) > _SHORT and specials > len(content) * _MOST_SPECIALS_PER_CHARACTER:
+    marks = len(_MARKS.findall(content))
+    if not marks:
+        return [Token("text", "", 0, content=content)]
+    if len(content) > _SHORT and marks > len(content) * _MOST_MARKS_PER_CHARACTER:
         return None
-    md = _MARKDOWN if specials < _MOST_BRACKETS or _pairs_are_few(content) else _MARKDOWN_WITHOUT_PAIRS
+    md = _MARKDOWN if marks < _MOST_BRACKETS or _pairs_are_few(content) else _MARKDOWN_WITHOUT_PAIRS
     children: list[Token] = []
     md.inline.parse(content, md, env, children)
     return children
@@ -87,7 +109,8 @@ def parse_inline(content: str, env: MutableMapping[str, Any]) -> list[Token] | N
 
 def _pairs_are_few(content: str) -> bool:
     """Whether looking for the partner of each bracket and each `*` takes time linear in the text."""
-    if len(_PAIR_MARKS.findall(content)) > _MOST_PAIRS:
+    marks = len(_PAIR_MARKS.findall(content))
+    if marks > min(_MOST_PAIR_MARKS, _MOST_BRACKETS + len(content) * _MOST_PAIR_MARKS_PER_CHARACTER):
         return False
     depth = 0
     for bracket in _BRACKET.findall(content):

@@ -6,7 +6,10 @@ looked at. The work is linear in the length of the text: each part of it is pars
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from markdown_it.common.utils import normalizeReference
 
 from vig_notebook.render.cutting import LONGEST, Cut, cut_anywhere, cut_at_border
 from vig_notebook.render.html import Continuation, write_segment
@@ -21,6 +24,8 @@ __all__ = ["StreamRenderer", "render_html"]
 _GOOD = 4_000
 _MOST_REFERENCES = 1_000
 
+_LABEL = re.compile(r"\[([^\[\]]{1,200})\]")
+
 
 class StreamRenderer:
     """Renders an answer while it comes.
@@ -29,25 +34,23 @@ class StreamRenderer:
     `tail_html` is the rest. The texts of `frozen_plain` and `tail_text` joined are what was fed.
 
     Not thread-safe: feed and read in one thread.
+
+    Args:
+        images: `data:` addresses of images that may be shown, by the names that stand for them in the text.
     """
 
-    def __init__(self, *, references: dict[str, Any] | None = None, images: dict[str, str] | None = None) -> None:
+    def __init__(self, *, images: dict[str, str] | None = None) -> None:
         self.frozen: list[str] = []
         self.frozen_plain: list[str] = []
         self._parts: list[str] = []  # what is not frozen yet
         self._length = 0
         self._border_tried = False
         self._begin = Continuation()
-        self._env: dict[str, Any] = {"references": references or {}}
+        self._env: dict[str, Any] = {"references": {}}
         self._images = images or {}
         self._tail_html: str | None = None
         self._tail_env = self._env
-
-    @property
-    def references(self) -> dict[str, Any]:
-        """The definitions of reference links, those of the part that was last rendered by `tail_html` too."""
-        found: dict[str, Any] = self._tail_env["references"]
-        return found
+        self._begins: list[Continuation] = []  # of the frozen segments
 
     @property
     def tail_text(self) -> str:
@@ -75,17 +78,21 @@ class StreamRenderer:
         if not self._border_tried:
             end = tail.find("\n", _GOOD - 1, LONGEST) + 1
             self._border_tried = end > 0
-            if end and self._freeze(cut_at_border(tail[:end], self._begin)):
+            # In the middle of a long block there is nothing to wait for.
+            cut = cut_anywhere if self._begin.is_same_block else cut_at_border
+            if end and self._freeze(cut(tail[:end], self._begin, self._env)):
                 return True
-        return self._length >= LONGEST and self._freeze(cut_anywhere(tail[:LONGEST], self._begin))
+        return self._length >= LONGEST and self._freeze(cut_anywhere(tail[:LONGEST], self._begin, self._env))
 
     def _freeze(self, cut: Cut | None) -> bool:
         """Freeze what is before the cut."""
         if cut is None:
             return False
         tail = self.tail_text
-        self.frozen_plain.append(tail[: cut.at])
-        self.frozen.append(write_segment(tail[: cut.at], self._begin, self._env, self._images))
+        source = tail[: cut.at]
+        self._begins.append(self._begin)
+        self.frozen_plain.append(source)
+        self.frozen.append(write_segment(source, self._begin, self._env, self._images, cut.tokens))
         if len(self._env["references"]) > _MOST_REFERENCES:
             self._env["references"] = {}
         self._parts, self._length = [tail[cut.at :]], self._length - cut.at
@@ -98,6 +105,22 @@ class StreamRenderer:
             self._tail_env = {"references": dict(self._env["references"])}
             self._tail_html = write_segment(self.tail_text, self._begin, self._tail_env, dict(self._images))
         return self._tail_html
+
+    def frozen_with_late_references(self, images: dict[str, str]) -> list[str]:
+        """The frozen segments as they would be, had all definitions of reference links come first.
+
+        Args:
+            images: What was given to the constructor.
+        """
+        env, images = self._tail_env, dict(images)
+        return [
+            write_segment(plain, begin, env, images) if _refers(plain, env["references"]) else html
+            for html, plain, begin in zip(self.frozen, self.frozen_plain, self._begins, strict=True)
+        ]
+
+
+def _refers(text: str, references: dict[str, Any]) -> bool:
+    return bool(references) and any(normalizeReference(label) in references for label in _LABEL.findall(text))
 
 
 def render_html(text: str, *, images: Literal["none", "data"] = "none") -> str:
@@ -112,17 +135,7 @@ def render_html(text: str, *, images: Literal["none", "data"] = "none") -> str:
             1 MB each). Nothing is ever loaded from elsewhere.
     """
     text, shown = take_images(text) if images == "data" else (text, {})
-    html, references = _render(text, {}, shown)
-    if references:
-        html, _ = _render(text, references, shown)
-    return html
-
-
-def _render(
-    text: str, references: dict[str, Any], images: dict[str, str]
-) -> tuple[str, dict[str, Any]]:
-    """HTML of a text, and the definitions of links that are in it."""
-    renderer = StreamRenderer(references=references, images=dict(images))
+    renderer = StreamRenderer(images=dict(shown))
     renderer.feed(text)
-    html = "".join([*renderer.frozen, renderer.tail_html()])
-    return html, renderer.references
+    tail = renderer.tail_html()
+    return "".join([*renderer.frozen_with_late_references(shown), tail])

@@ -1,8 +1,8 @@
-"""The TeX that a formula of a model may use: marks and layout, nothing that defines, links, moves or styles.
+r"""The TeX that a formula of a model may use: nothing that defines, links, moves or styles.
 
-The names are those of MathJax's base and AMS packages (and `\\ce` for chemistry) less what makes new names
-(`\\def`, `\\newcommand`), reaches the page (`\\href`, `\\class`, `\\style`, `\\cssId`, `\\label`), loads (`\\require`,
-`\\unicode`), moves ink by any length (`\\hspace`, `\\rule`, `\\raise`, `\\rlap`), with which a formula could paint over
+The names are those of MathJax's base and AMS packages (and `\ce` for chemistry) less what makes new names
+(`\def`, `\newcommand`), reaches the page (`\href`, `\class`, `\style`, `\cssId`, `\label`), loads (`\require`,
+`\unicode`), moves ink by any length (`\hspace`, `\rule`, `\raise`, `\rlap`), with which a formula could paint over
 the rest of the notebook, or repeats (`alignat` makes as many columns as its number says).
 """
 
@@ -10,16 +10,13 @@ from __future__ import annotations
 
 __all__ = ["COMMANDS", "ENVIRONMENTS"]
 
-ENVIRONMENTS = frozenset(
-    """
+_ENVIRONMENTS = """
     align align* aligned array bmatrix Bmatrix cases dcases drcases eqnarray
     eqnarray* equation equation* flalign flalign* gather gather* gathered matrix multline multline* pmatrix
     rcases smallmatrix split subarray vmatrix Vmatrix
-    """.split()
-)
+"""
 
-COMMANDS = frozenset(
-    """
+_COMMANDS = """
     acute aleph alpha amalg And angle approx approxeq arccos arcsin arctan arg Arrowvert arrowvert ast
     asymp atop backepsilon backprime backsim backsimeq backslash bar barwedge Bbb Bbbk bbFont bcancel
     because beta beth between bf big Big bigcap bigcirc bigcup Bigg bigg biggl Biggl biggm Biggm Biggr
@@ -78,5 +75,7 @@ COMMANDS = frozenset(
     vartriangleright varUpsilon varXi vdash vDash Vdash vdots vec vee veebar vert Vert vphantom Vvdash
     wedge widehat widetilde wp wr xcancel Xi xi xLeftarrow xleftarrow xleftrightarrow xlongequal xmapsto
     xrightarrow xRightarrow xtofrom xtwoheadleftarrow xtwoheadrightarrow yen zeta
-    """.split()
-)
+"""
+
+ENVIRONMENTS = frozenset(_ENVIRONMENTS.split())
+COMMANDS = frozenset(_COMMANDS.split())

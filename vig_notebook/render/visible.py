@@ -30,8 +30,10 @@ _HIDDEN = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff])\\1*"
 )
 # The flags of England, Scotland and Wales are the only tag sequences in use.
-_FLAG = re.compile("\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067"
-                   "|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f")
+_FLAG = re.compile(
+    "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067"
+    "|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f"
+)
 # Arabic to Khmer and Mongolian: letters that join, or that a joiner keeps apart.
 _JOINING_SCRIPT = re.compile("[\u0600-\u109f\u1780-\u18af\u1b00-\u1bff\ua840-\ua95f\ua980-\uaaff\U00011000-\U000115ff]")
 _IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -52,7 +54,7 @@ def plain_lines(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Write hidden characters as marks: `⟨U+202E⟩`, and `⟨U+200B⟩×500` for a run of one of them."""
+    """Write hidden characters as marks: `⟨U+202E⟩`, and `⟨U+200B⟩ (500 times)` for a run of one of them."""
     if text.isascii() and text.isprintable():
         return text
     flags = [match.span() for match in _FLAG.finditer(text)] if "\U0001f3f4" in text else []
@@ -67,12 +69,12 @@ def visible(text: str) -> str:
 
 def _mark(match: re.Match[str]) -> str:
     run, char = match.group(), match.group(1)
-    if len(run) == 1 and _is_needed(match.string, match.start()):
+    if len(run) == 1 and char >= "\u180b" and _is_needed(match.string, match.start()):
         return run
     if "\ud800" <= char <= "\udfff":
         return "\ufffd" * len(run)
     mark = f"⟨U+{ord(char):04X}⟩"
-    return mark * len(run) if len(run) <= _LONGEST_MARKED_RUN else f"{mark}×{len(run)}"
+    return mark * len(run) if len(run) <= _LONGEST_MARKED_RUN else f"{mark} ({len(run)} times)"
 
 
 def _is_needed(text: str, at: int) -> bool:
