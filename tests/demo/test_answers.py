@@ -328,6 +328,15 @@ def test_hostile_prompt_of_a_megabyte_takes_no_time(piece: str) -> None:
     assert time.perf_counter() - start < 4
 
 
+def test_chat_of_very_many_turns_takes_no_time() -> None:
+    start = time.perf_counter()
+    assert text(*["call me Ada"] * 150, *["Explain rain"] * 20_000, "What is my name?").startswith(
+        "You have not told me"
+    )
+    assert text(*["Explain rain"] * 20_000, "And snow?").startswith("You asked about *rain* before")
+    assert time.perf_counter() - start < 4
+
+
 def test_syllables_of_common_words() -> None:
     words = {"technology": 4, "AI": 2, "the sea": 2, "rain": 1, "love": 1, "silence": 2, "little": 2, "x": 1, "": 0}
     assert {word: syllables(word) for word in words} == words

@@ -243,6 +243,7 @@ async def test_endpoint_says_what_a_client_needs(server: DemoServer) -> None:
     assert endpoint.base_url == server.base_url
     assert endpoint.base_url.startswith("http://127.0.0.1:")
     assert (endpoint.kind, endpoint.default_model) == ("demo", "demo")
+    assert endpoint.limits.max_concurrency == 24
     assert endpoint.api_key is not None
     assert endpoint.api_key.reveal() == server.token
     assert server.token not in repr(endpoint)

@@ -86,7 +86,7 @@ def long_text(subject: Subject, random: Random) -> str:
 
 def reasoning(subject: Subject) -> str:
     """Give the thoughts that come before an answer."""
-    remembered = f" Before that we spoke of {subject.earlier[-1]}." if subject.earlier else ""
+    remembered = f" Before that we spoke of {subject.before}." if subject.before else ""
     return (
         f"The prompt has {len(subject.prompt.split())} words and is about {subject.topic}.{remembered}\n"
         f"What matters in it: {', '.join(subject.words) or 'every word'}.\n"
@@ -97,8 +97,8 @@ def reasoning(subject: Subject) -> str:
 def _memory(subject: Subject) -> list[str]:
     """Say what the answer takes up: earlier turns, the system message, and the prompt itself."""
     parts = []
-    if subject.earlier:
-        parts.append(f"You asked about *{subject.earlier[-1]}* before; this goes on from there.")
+    if subject.before:
+        parts.append(f"You asked about *{subject.before}* before; this goes on from there.")
     if subject.system:
         parts.append(f"I keep to what you set up: “{_quote(subject.system).rstrip('.')}”.")
     return [*parts, f"> {_quote(subject.prompt)}"]

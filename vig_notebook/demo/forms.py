@@ -172,7 +172,7 @@ def greeting(_subject: Subject, random: Random) -> str:
 
 def name(subject: Subject, _random: Random) -> str:
     """Say the name that an earlier message gave, or that none did."""
-    for back, text in enumerate(reversed(subject.earlier_text), start=1):
+    for back, text in enumerate(reversed(subject.earlier), start=1):
         if told := re.search(r"(?i)\b(?:my name is|i am called|call me)\s+([^\W\d_]{1,30})", text[:2_000]):
             ago = "in your last message" if back == 1 else f"{back} messages ago"
             return f"Your name is **{told[1]}**. You told me {ago}."

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # Enough to find the topic and the form; patterns are tried on no more, so that a long prompt costs nothing.
 _READ_CHARACTERS: Final = 2_000
 _TOPIC_WORDS: Final = 7
+# A request may hold tens of thousands of small messages.
+_REMEMBERED: Final = 100
 
 _POLITE: Final = re.compile(
     r"(?i)^(?:(?:please|hey|ok|hello|hi|now|then|and)\b[ ,!]*)+|\s*\b(?:please|thanks|thank you)\b[.! ]*$"
@@ -93,8 +95,8 @@ class Subject:
         form: What is asked for: "poem", "haiku", "sentence", "code", "list", "table", "choice", "sum",
             "name", "greeting", "json", or "essay" when nothing says.
         system: The system message, or "".
-        earlier: The topics of earlier user messages, the oldest first.
-        earlier_text: The earlier user messages themselves.
+        before: The topic of the user message before it, or "".
+        earlier: The user messages before it, the oldest first; at most the last 100.
     """
 
     prompt: str
@@ -102,8 +104,8 @@ class Subject:
     words: tuple[str, ...]
     form: str
     system: str = ""
+    before: str = ""
     earlier: tuple[str, ...] = ()
-    earlier_text: tuple[str, ...] = ()
 
     @property
     def keywords(self) -> tuple[str, ...]:
@@ -122,8 +124,8 @@ def read_conversation(turns: Sequence[Turn], *, wants_json: bool = False) -> Sub
         words=find_words(prompt),
         form="json" if wants_json else _find_form(prompt, system),
         system=system,
-        earlier=tuple(find_topic(text) for text in asked[:-1]),
-        earlier_text=tuple(asked[:-1]),
+        before="".join(map(find_topic, asked[-2:-1])),
+        earlier=tuple(asked[-_REMEMBERED - 1 : -1]),
     )
 
 

@@ -14,16 +14,18 @@ from aiohttp import web
 from vig_notebook.demo import faults
 from vig_notebook.demo.answers import compose
 from vig_notebook.demo.chunks import Reply
-from vig_notebook.demo.guard import MAX_BODY_BYTES, Door, check_json, guard
+from vig_notebook.demo.guard import MAX_BODY_BYTES, MAX_CONNECTIONS, Door, check_json, guard
 from vig_notebook.demo.models import PACE_TOKENS_PER_S, describe_models, tempo_of
 from vig_notebook.demo.play import play_stream, play_whole
 from vig_notebook.demo.request import read_body
 from vig_notebook.errors import ConfigError
-from vig_notebook.settings import Endpoint, Secret, read_environment
+from vig_notebook.settings import Endpoint, Limits, Secret, read_environment
 
 __all__ = ["DemoServer"]
 
 _LOOPBACK: Final = "127.0.0.1"
+# What a client of ours opens at once: room is left for connections that are just closing, and for curl.
+_STREAMS: Final = MAX_CONNECTIONS - 8
 _STOP_S: Final = 1.0
 _KEEPALIVE_S: Final = 60.0
 # What aiohttp would say about a bad request holds the request: nobody hears it.
@@ -76,6 +78,7 @@ class DemoServer:
             name="the scripted demo server",
             default_model="demo",
             note="scripted answers, no model",
+            limits=Limits(max_concurrency=_STREAMS),
         )
 
     async def start(self) -> None:
