@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from vig_notebook.errors import ConfigError
-
 from vig_notebook.settings.addresses import is_loopback, normal_base_url, origin
 from vig_notebook.settings.environment import read_environment
 from vig_notebook.settings.limits import Limits

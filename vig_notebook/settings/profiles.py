@@ -26,8 +26,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Final
 
 import platformdirs
-from vig_notebook.errors import ConfigError
 
+from vig_notebook.errors import ConfigError
 from vig_notebook.settings.addresses import normal_base_url
 from vig_notebook.settings.limits import Limits
 
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 _LIMITS: Final = frozenset(limit.name for limit in fields(Limits))
 _TOP_KEYS: Final = frozenset({"default_profile", "profiles"})
 _PROFILE_KEYS: Final = _LIMITS | {"base_url", "insecure_http", "key_env", "model", "parameters"}
-_KEY_WORDS: Final = frozenset(
-    {"api_key", "apikey", "authorization", "bearer", "key", "password", "secret", "token"}
-)
+_KEY_WORDS: Final = frozenset({"api_key", "apikey", "authorization", "bearer", "key", "password", "secret", "token"})
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _KEY_PREFIX: Final = re.compile(r"(?i)(sk|vg|vk)[-_]")
 _KEY_ADVICE: Final = 'Put it into an environment variable and write the variable\'s name: key_env = "MY_KEY".'
@@ -138,8 +136,7 @@ class _File:
         self._refuse_unknown(document, _TOP_KEYS, table="")
         tables = self._table(document.get("profiles", {}), key="profiles", table="")
         by_name = {
-            name: self._profile(name, self._table(table, key=name, table="profiles"))
-            for name, table in tables.items()
+            name: self._profile(name, self._table(table, key=name, table="profiles")) for name, table in tables.items()
         }
         default = self._text(document, "default_profile", table="")
         if default is not None and default not in by_name:

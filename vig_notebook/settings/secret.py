@@ -73,9 +73,7 @@ _LOWER_KEY: Final = re.compile(r"[a-z]{20,}")  # longer than any word that follo
 
 # Each pattern starts only where a run of its own characters starts: the time stays linear in the text.
 _PREFIXED: Final = re.compile(r"(?<![A-Za-z0-9_*-])(?:sk|vg)-(?!learn)([A-Za-z0-9_*-]{8,})")
-_VIGTHORIA: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:vg-(?:live|test)-|vk_(?:live|test|pub)_)[A-Za-z0-9_*-]{4,}"
-)
+_VIGTHORIA: Final = re.compile(r"(?<![A-Za-z0-9])(?:vg-(?:live|test)-|vk_(?:live|test|pub)_)[A-Za-z0-9_*-]{4,}")
 _HEADER: Final = re.compile(
     rf"(?i)(\bauthorization[\"']?\s{{0,4}}[:=]\s{{0,4}}[\"']?(?:bearer|basic|token)\s{{1,4}})({_VALUE}{{4,}})"
 )
