@@ -32,6 +32,9 @@ REFUSAL_S: Final = 5.0
 BREATH_S: Final = 0.02
 """How long a flood may be read without a turn of the loop. A tenth of the lag that is allowed."""
 
+READ_BYTES: Final = 64 * 1024
+"""As much as is read between two turns of the loop: about 1,000 events, some milliseconds."""
+
 _CODINGS: Final = {"", "identity", "gzip", "x-gzip", "deflate", "br", "zstd"}
 """Those that aiohttp decodes or refuses by itself; what is in none of them would be read as text."""
 
@@ -135,7 +138,7 @@ class Exchange:
                 # A compressed flood is never waited for: without this nothing else would run.
                 await asyncio.sleep(0)
                 self._breath = self._guard.now + BREATH_S
-            return await self._content.readany()
+            return await self._content.read(READ_BYTES)
 
     def close(self, *, whole: bool) -> None:
         """End the exchange. The connection of a whole answer is kept, any other is hung up at once."""
@@ -230,8 +233,8 @@ class Exchange:
         aiohttp's C parser closes the connection then, but leaves the reader waiting.
         """
         protocol = response.connection and response.connection.protocol
-        closed = protocol and protocol.closed
-        if not protocol or not closed:
+        closed = None if protocol is None else protocol.closed  # a protocol may be falsy
+        if protocol is None or closed is None:
             return
 
         def on_closed(future: Future[None]) -> None:
@@ -256,7 +259,7 @@ class Exchange:
         try:
             while len(body) < self._limits.max_error_body_bytes:
                 with self._guard:
-                    data = await response.content.readany()
+                    data = await response.content.read(READ_BYTES)
                 if not data:
                     break
                 body += data

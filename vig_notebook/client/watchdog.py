@@ -4,7 +4,7 @@
   again for when the limit would run out now.
 - The clock counts seconds of waiting since the last *progress*, which the reader declares when
   something of use has come. Bytes that bring nothing, such as comments and keep-alives, do not
-  move it; the time in which nobody reads does not count.
+  move it; the time in which the reader is busy with something else does not count.
 - A limit that has run out is confirmed a moment later: when the loop stood still, the data may be
   lying in the socket. It is asked again only as long as the loop keeps standing still.
 """
@@ -25,6 +25,10 @@ __all__ = ["Phase", "Watchdog"]
 
 CONFIRM_S: Final = 0.15
 """Some turns of the loop, and still far below the half second in which a limit has to act."""
+
+AWAY_S: Final = 0.25
+"""What lies between two waits and is shorter is our own work on what came, and counts: a flood of
+comments is never waited for. What is longer is the reader's, or the loop stood still."""
 
 LATE_S: Final = 0.05
 """A timer later than this has seen the loop stand still; a busy machine is late by a tenth of it."""
@@ -118,7 +122,8 @@ class Watchdog:
     def enter(self) -> None:
         """The current task begins to wait."""
         self.now = now = monotonic()
-        self._since += now - self._until
+        if now - self._until > AWAY_S:
+            self._since += now - self._until
         self._task = task = asyncio.current_task()
         self._cancelling = 0 if task is None else task.cancelling()
         if self._handle is None:

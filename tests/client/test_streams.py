@@ -1,0 +1,276 @@
+"""Raw streams, each with the text or the error it must give: PROTOCOL sections 2.1 to 2.5, end to end."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vig_notebook.errors import VigthoriaError
+
+from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, Close, Reset, Sleep, Stall, Step, chat, event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vig_notebook.client import Client
+    from tests.client.conftest import ScriptedServer
+
+
+@dataclass
+class Row:
+    """A stream and what must come of it: `text`, and the kind of the error, if any."""
+
+    name: str
+    steps: tuple[Step, ...]
+    text: str
+    error: str | None = None
+
+
+def sse(*lines: str) -> bytes:
+    """Lines that each end an event."""
+    return HEAD + "".join(f"data: {line}\n\n" for line in lines).encode()
+
+
+def delta(members: str, tail: str = "") -> str:
+    return '{"choices":[{"index":0,"delta":{%s}%s}]}' % (members, tail)
+
+
+def reply(body: bytes, content_type: str = "application/json") -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def chunked(*pieces: bytes) -> bytes:
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+
+
+def packed(coding: str, data: bytes) -> bytes:
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
+        b"Content-Encoding: %b\r\n\r\n%b" % (coding.encode(), data)
+    )
+
+
+A = delta('"content":"a"')
+B = delta('"content":"b"')
+STOP = delta("", ',"finish_reason":"stop"')
+USAGE = '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}'
+WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"ab"},"finish_reason":"stop"}]}'
+AB = event("a") + event("b")
+
+SHAPES = [
+    Row("plain", (sse(A, B, STOP, "[DONE]"),), "ab"),
+    Row("the document's own, no index id or finish", (sse('{"choices":[{"delta":{"content":"In"}}]}', "[DONE]"),), "In"),
+    Row("first delta with role only", (sse(delta('"role":"assistant"'), A, "[DONE]"),), "a"),
+    Row("role with content null", (sse(delta('"role":"assistant","content":null'), A, "[DONE]"),), "a"),
+    Row("role in every delta", (sse(*[delta('"role":"assistant","content":"a"')] * 3, "[DONE]"),), "aaa"),
+    Row("usage chunk with empty choices", (sse(A, STOP, USAGE, "[DONE]"),), "a"),
+    Row("preamble with empty choices", (sse('{"choices":[],"prompt_filter_results":[]}', A, "[DONE]"),), "a"),
+    Row("usage null on every chunk", (sse(A[:-1] + ',"usage":null}', STOP, "[DONE]"),), "a"),
+    Row("usage on the finish chunk", (sse(A, STOP[:-1] + ',"usage":{"total_tokens":3}}', "[DONE]"),), "a"),
+    Row("missing choices", (sse('{"id":"x"}', A, "[DONE]"),), "a"),
+    Row("null choices", (sse('{"choices":null}', A, "[DONE]"),), "a"),
+    Row("finish chunk without delta", (sse(A, '{"choices":[{"index":0,"finish_reason":"stop"}]}'),), "a"),
+    Row("finish chunk with delta null", (sse(A, '{"choices":[{"index":0,"delta":null,"finish_reason":"stop"}]}'),), "a"),
+    Row("finish chunk with the last text", (sse(A, delta('"content":"b"', ',"finish_reason":"stop"')),), "ab"),
+    Row("last chunk an empty delta", (sse(A, delta("", ',"finish_reason":"stop"'), delta("")),), "a"),
+    Row("finish length", (sse(A, delta("", ',"finish_reason":"length"')),), "a"),
+    Row("finish content_filter", (sse(A, delta("", ',"finish_reason":"content_filter"')),), "a"),
+    Row("finish eos_token", (sse(A, delta("", ',"finish_reason":"eos_token"')),), "a"),
+    Row("finish empty on every chunk is no end", (sse(delta('"content":"a"', ',"finish_reason":""'), B, STOP),), "ab"),
+    Row("finish empty only is truncated", (sse(*[delta('"content":"a"', ',"finish_reason":""')] * 2),), "aa", "truncated"),
+    Row("finish the word null is no end", (sse(delta('"content":"a"', ',"finish_reason":"null"')),), "a", "truncated"),
+    Row("finish error", (sse(A, delta("", ',"finish_reason":"error"')),), "a", "api_error"),
+    Row("finish insufficient_system_resource", (sse(A, delta("", ',"finish_reason":"insufficient_system_resource"')),), "a"),
+    Row("reasoning_content", (sse(delta('"reasoning_content":"r"'), A, "[DONE]"),), "a"),
+    Row("reasoning", (sse(delta('"reasoning":"r"'), A, "[DONE]"),), "a"),
+    Row("reasoning_details", (sse(delta('"reasoning_details":[{"text":"r"}]'), A, "[DONE]"),), "a"),
+    Row("tool call without index", (sse(delta('"tool_calls":[{"id":"c","function":{"name":"f"}}]'), STOP),), ""),
+    Row("tool call with index null", (sse(delta('"tool_calls":[{"index":null,"function":{"name":"f"}}]'), STOP),), ""),
+    Row("tool call first at index 1", (sse(delta('"tool_calls":[{"index":1,"id":"c","function":{"name":"f"}}]'), STOP),), ""),
+    Row("refusal with content null", (sse(delta('"content":null,"refusal":"no"'), STOP),), ""),
+    Row("extra members at top level", (sse(A[:-1] + ',"content":"zzz","badge":"Powered by"}', "[DONE]"),), "a"),
+    Row("n of 2 interleaved", (sse(
+        '{"choices":[{"index":1,"delta":{"content":"x"}}]}', A, '{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}', STOP),), "a"),
+    Row("NaN logprobs", (sse('{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":NaN}]}', "[DONE]"),), "a"),
+    Row("integer beyond 64 bits", (sse('{"created":123456789012345678901234567890,"choices":[{"delta":{"content":"a"}}]}', "[DONE]"),), "a"),
+    Row("integer of 5000 digits", (sse('{"created":%s,"choices":[{"delta":{"content":"a"}}]}' % ("9" * 5000), "[DONE]"),), "a"),
+    Row("nested too deep", (sse(A, '{"x":' * 5000 + "1" + "}" * 5000, "[DONE]"),), "a", "protocol"),
+    Row("duplicate keys", (sse('{"choices":[],"choices":[{"delta":{"content":"a"}}]}', "[DONE]"),), "a"),
+    Row("content a number", (sse(delta('"content":5'), "[DONE]"),), "", "protocol"),
+    Row("choices a text", (sse('{"choices":"x"}', "[DONE]"),), "", "protocol"),
+]
+
+ERRORS = [
+    Row("error object mid-stream", (sse(A, '{"error":{"message":"boom","code":500}}', "[DONE]"),), "a", "api_error"),
+    Row("error text mid-stream", (sse(A, '{"error":"boom"}'),), "a", "api_error"),
+    Row("error object first", (sse('{"error":{"message":"boom"}}', "[DONE]"),), "", "api_error"),
+    Row("error beside choices with finish error", (sse(
+        A, '{"error":{"code":502,"message":"boom"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}'),), "a", "api_error"),
+    Row("error null is none", (sse(A[:-1] + ',"error":null}', "[DONE]"),), "a"),
+    Row("event error with message at top", (HEAD + event("a") + b'event: error\ndata: {"message":"boom"}\n\n',), "a", "api_error"),
+    Row("event error with bare text", (HEAD + event("a") + b"event: error\ndata: boom\n\n",), "a", "api_error"),
+    Row("event error empty", (HEAD + event("a") + b"event: error\ndata:\n\n",), "a", "api_error"),
+    Row("event error then held open", (HEAD + event("a") + b"event: error\ndata: boom\n\n", Stall()), "a", "api_error"),
+    Row("field error as llama.cpp", (HEAD + event("a") + b'error: {"code":500,"message":"boom"}\n\n' + DONE,), "a", "api_error"),
+    Row("field error with bare text", (HEAD + event("a") + b"error: boom\n\n" + DONE,), "a", "api_error"),
+    Row("bare JSON line after text", (HEAD + event("a") + b'{"error":{"message":"boom"}}\n\n' + DONE,), "a", "api_error"),
+    Row("bare JSON line first", (HEAD + b'{"error":{"message":"boom"}}\n\n' + DONE,), "", "api_error"),
+    Row("bare JSON line first, held open", (HEAD + b'{"error":{"message":"boom"}}\n', Stall()), "", "api_error"),
+    Row("JSON error with 200", (reply(b'{"error":{"message":"boom"}}'),), "", "api_error"),
+    Row("JSON error pretty-printed", (reply(b'{\n "error": {\n  "message": "boom"\n }\n}\n'),), "", "api_error"),
+    Row("JSON error in a list", (reply(b'[{"error":{"message":"boom"}}]'),), "", "api_error"),
+    Row("JSON error as event stream", (HEAD + b'{"error":{"message":"boom"}}',), "", "api_error"),
+    Row("JSON error with detail", (reply(b'{"detail":"boom"}'),), "", "api_error"),
+    Row("JSON error with success false", (reply(b'{"success":false,"error":{"message":"boom"}}'),), "", "api_error"),
+    Row("JSON error object error", (reply(b'{"object":"error","message":"boom"}'),), "", "api_error"),
+    Row("whole JSON reply", (reply(WHOLE),), "ab"),
+    Row("whole JSON reply labelled event stream", (reply(WHOLE, "text/event-stream"),), "ab"),
+    Row("whole JSON reply pretty-printed", (reply(WHOLE.replace(b",", b",\n ").replace(b"[", b"[\n")),), "ab"),
+    Row("whole JSON reply with BOM", (reply(b"\xef\xbb\xbf" + WHOLE),), "ab"),
+    Row("whole JSON reply held open", (HEAD.replace(b"event-stream", b"plain") + WHOLE, Stall()), "ab"),
+    Row("whole JSON reply in pieces", (HEAD + WHOLE[:30], WHOLE[30:60], WHOLE[60:]), "ab"),
+    Row("whole JSON reply with NaN", (reply(WHOLE.replace(b'"index":0', b'"index":0,"p":NaN')),), "ab"),
+    Row("whole JSON reply longer than is tried early", (reply(WHOLE.replace(b"ab", b"ab" * 50_000)),), "ab" * 50_000),
+    Row("whole JSON reply cut", (HEAD + WHOLE[:50],), "", "truncated"),
+    Row("JSON without an answer", (reply(b'{"hello":"world"}'),), "", "protocol"),
+    Row("JSON null", (reply(b"[null]"),), "", "truncated"),
+    Row("event stream labelled JSON", (HEAD.replace(b"text/event-stream", b"application/json") + AB + DONE,), "ab"),
+    Row("lines of JSON chunks", (HEAD + f"{A}\n{B}\n{STOP}\n".encode(),), "ab"),
+    Row("lines of JSON chunks in pieces", (HEAD + A.encode(), b"\n" + B.encode() + b"\n", STOP.encode() + b"\n"), "ab"),
+    Row("HTML with 200", (reply(b"<!DOCTYPE html><html><title>Log in</title></html>", "text/html"),), "", "protocol"),
+    Row("HTML without a title", (reply(b"<html>hello</html>", "text/html"),), "", "protocol"),
+    Row("HTML held open", (HEAD + b"<html><title>Log in</title>", Stall()), "", "protocol"),
+    Row("HTML without a title, endless", (HEAD + b"<html>" + b"x" * 30_000, Stall()), "", "protocol"),
+    Row("plain text with 200", (reply(b"Internal Server Error", "text/plain"),), "", "protocol"),
+    Row("blank flood then stream", (HEAD + b"\n" * 25_000 + AB + DONE,), "ab"),
+    Row("empty body", (reply(b"", "text/event-stream"),), "", "truncated"),
+    Row("status 204", (b"HTTP/1.1 204 No Content\r\n\r\n",), "", "truncated"),
+    Row("only comments", (HEAD + b": hello\n\n",), "", "truncated"),
+    Row("JSON glued: the next data inside", (HEAD + event("a") + b'data: {"choices":[{"deltadata: {"choices":[]}\n\n' + DONE,), "a", "protocol"),
+    Row("malformed last chunk", (HEAD + event("a") + b'data: {"choices":[{"delta":{"cont\n\n',), "a", "protocol"),
+    Row("malformed last chunk, no line end", (HEAD + event("a") + b'data: {"choices":[{"delta":{"cont',), "a", "truncated"),
+    Row("malformed chunk after the finish", (HEAD + event("a") + FINISH + b'data: {"usage":{"pro\n\n',), "a", "protocol"),
+    Row("cut usage chunk after the finish", (HEAD + event("a") + FINISH + b'data: {"usage":{"pro',), "a"),
+    Row("not JSON at all", (sse(A, "hello"),), "a", "protocol"),
+    Row("JSON but no object at the end", (HEAD + event("a") + b"data: 5",), "a", "protocol"),
+]
+
+ENDS = [
+    Row("no DONE but finish reason", (HEAD + AB + FINISH,), "ab"),
+    Row("DONE without finish reason", (HEAD + AB + DONE,), "ab"),
+    Row("neither", (HEAD + AB,), "ab", "truncated"),
+    Row("DONE without blank line", (HEAD + AB + b"data: [DONE]\n",), "ab"),
+    Row("DONE without line end", (HEAD + AB + b"data: [DONE]",), "ab"),
+    Row("DONE without space", (HEAD + AB + b"data:[DONE]\n\n",), "ab"),
+    Row("DONE with a blank after it", (HEAD + AB + b"data: [DONE] \n\n",), "ab"),
+    Row("DONE as a named event", (HEAD + AB + b"event: done\ndata: [DONE]\n\n",), "ab"),
+    Row("DONE then held open", (HEAD + AB + DONE, Stall()), "ab"),
+    Row("DONE without line end, held open", (HEAD + AB + b"data: [DONE]", Stall()), "ab"),
+    Row("DONE without blank line, held open", (HEAD + AB + b"data: [DONE]\n", Stall()), "ab"),
+    Row("DONE cut in two, held open", (HEAD + AB + b"data: [DO", b"NE]", Stall()), "ab"),
+    Row("DONE with CRLF, held open", (HEAD + AB + b"data: [DONE]\r\n", Stall()), "ab"),
+    Row("DONE only", (HEAD + DONE,), ""),
+    Row("DONE written by a model is text", (HEAD + event("see data: [DONE] ok") + DONE,), "see data: [DONE] ok"),
+    Row("data after DONE", (HEAD + event("a") + DONE + event("b"),), "a"),
+    Row("error after DONE", (HEAD + event("a") + DONE + b'data: {"error":"x"}\n\n',), "a"),
+    Row("finish then held open", (HEAD + AB + FINISH, Stall()), "ab"),
+    Row("finish and usage then held open", (HEAD + AB + FINISH + f"data: {USAGE}\n\n".encode(), Stall()), "ab"),
+    Row("finish chunk without line end", (HEAD + AB + FINISH.rstrip(),), "ab"),
+    Row("last text without line end", (HEAD + event("a") + event("b").rstrip(),), "ab", "truncated"),
+    Row("silence after text", (HEAD + AB, Stall()), "ab", "timeout"),
+    Row("reset after text", (HEAD + AB, Sleep(0.02), Reset()), "ab", "truncated"),
+    Row("reset after the finish", (HEAD + AB + FINISH, Sleep(0.02), Reset()), "ab"),
+    Row("chunked whole", (CHUNKED + chunked(AB, DONE) + b"0\r\n\r\n",), "ab"),
+    Row("chunked cut", (CHUNKED + chunked(AB),), "ab", "truncated"),
+    Row("chunked cut in a chunk", (CHUNKED + b"%x\r\n" % 500 + AB,), "ab", "truncated"),
+    Row("chunked cut after the finish", (CHUNKED + chunked(AB, FINISH),), "ab"),
+    Row("chunked cut after DONE", (CHUNKED + chunked(AB, DONE),), "ab"),
+    Row("chunked cut in the first event", (CHUNKED + chunked(b"data: {"),), "", "truncated"),
+    Row("chunked broken size", (CHUNKED + chunked(AB), Sleep(0.02), b"zz\r\nhello\r\n", Stall()), "ab", "truncated"),
+    Row("length cut", (reply(AB + DONE, "text/event-stream")[:-10],), "ab", "truncated"),
+    Row("length cut after the finish", (reply(AB + FINISH + DONE, "text/event-stream")[:-14],), "ab"),
+    Row("length cut before any byte", (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n",), "", "truncated"),
+    Row("chunked cut before any byte", (CHUNKED,), "", "truncated"),
+]
+
+FRAMING = [
+    Row("no space after the colon", (HEAD + AB.replace(b"data: ", b"data:") + DONE,), "ab"),
+    Row("comment of OpenRouter", (HEAD + b": OPENROUTER PROCESSING\n\n" + AB + DONE,), "ab"),
+    Row("colon alone", (HEAD + b":\n\n" + AB + b":\n\n" + DONE,), "ab"),
+    Row("comment and blank line after an id", (HEAD + b"id: 1\n: hello\n\n" + AB + DONE,), "ab"),
+    Row("keep-alive as data", (HEAD + b"data: : keepalive\n\n" + AB + DONE,), "ab"),
+    Row("data of two quotes", (HEAD + b'data: ""\n\n' + AB + DONE,), "ab"),
+    Row("empty data", (HEAD + b"data:\n\ndata\n\n" + AB + DONE,), "ab"),
+    Row("ping with a time", (HEAD + b"event: ping\ndata: 2024-01-01\n\n" + AB + DONE,), "ab"),
+    Row("named event of no JSON", (HEAD + b"event: status\ndata: loading\n\n" + AB + DONE,), "ab"),
+    Row("named event with a chunk", (HEAD + b"event: delta\n" + event("a") + DONE,), "a"),
+    Row("CRLF", (HEAD + (AB + DONE).replace(b"\n", b"\r\n"),), "ab"),
+    Row("CR", (HEAD + (AB + DONE).replace(b"\n", b"\r"),), "ab"),
+    Row("mixed ends", (HEAD + event("a").replace(b"\n", b"\r\n") + event("b") + DONE.replace(b"\n", b"\r"),), "ab"),
+    Row("CR and LF in two pieces", (HEAD + event("a").rstrip() + b"\r", b"\n\r", b"\n" + event("b") + DONE), "ab"),
+    Row("BOM", (HEAD + b"\xef\xbb\xbf" + AB + DONE,), "ab"),
+    Row("BOM cut", (HEAD + b"\xef", b"\xbb", b"\xbf" + AB + DONE), "ab"),
+    Row("BOM twice is an unknown field", (HEAD + b"\xef\xbb\xbf\xef\xbb\xbf" + AB + DONE,), "b"),
+    Row("data over several lines", (HEAD + b'data: {"choices":\ndata: [{"delta":{"content":"a"}}]}\n\n' + DONE,), "a"),
+    Row("id, retry and event", (HEAD + b"id: 7\nretry: 10\nevent: message\n" + event("a") + DONE,), "a"),
+    Row("unknown fields", (HEAD + b"foo: bar\nDATA: x\n data: y\n" + event("a") + DONE,), "a"),
+    Row("events merged", (HEAD + AB * 100 + DONE,), "ab" * 100),
+    Row("a byte a piece", tuple([HEAD, *[bytes([byte]) for byte in AB + DONE]]), "ab"),
+    Row("a long line", (HEAD + event("x" * 1_000_000) + DONE,), "x" * 1_000_000),
+    Row("chunked, an event in two chunks", (CHUNKED + chunked(AB[:20], AB[20:], DONE) + b"0\r\n\r\n",), "ab"),
+    Row("leading blank lines", (HEAD + b"\n\r\n\n" + AB + DONE,), "ab"),
+]
+
+TEXT = [
+    Row("characters beyond ASCII", (HEAD + event("h\u00e9 \u4f60 \U0001f600") + DONE,), "h\u00e9 \u4f60 \U0001f600"),
+    Row("a character cut", (HEAD + event("\U0001f600")[:45], event("\U0001f600")[45:47], event("\U0001f600")[47:] + DONE), "\U0001f600"),
+    Row("charset Latin-1 is not believed", (HEAD.replace(b"stream", b"stream; charset=iso-8859-1") + event("\u00e9") + DONE,), "\u00e9"),
+    Row("line separators are text", (HEAD + event("a\u2028b\u2029c\u0085d") + DONE,), "a\u2028b\u2029c\u0085d"),
+    Row("VT FF FS as escapes", (sse(delta(r'"content":"a\u000bb\u000cc\u001cd"'), "[DONE]"),), "a\x0bb\x0cc\x1cd"),
+    Row("surrogate pair over two deltas", (sse(delta(r'"content":"\ud83d"'), delta(r'"content":"\ude00"'), STOP),), "\U0001f600"),
+    Row("lone first half", (sse(delta(r'"content":"a\ud83d"'), B, STOP),), "a\ufffdb"),
+    Row("lone second half", (sse(delta(r'"content":"a\ude00"'), STOP),), "a\ufffd"),
+    Row("first half before DONE", (sse(delta(r'"content":"a\ud83d"'), "[DONE]"),), "a\ufffd"),
+    Row("invalid UTF-8", (HEAD + event("a").replace(b'"a"', b'"a\xff"') + DONE,), "a\ufffd"),
+    Row("invalid UTF-8 in a comment", (HEAD + b": \xff\xfe\n\n" + AB + DONE,), "ab"),
+    Row("escaped NUL", (sse(delta(r'"content":"a\u0000b"'), "[DONE]"),), "a\x00b"),
+    Row("gzip", (packed("gzip", gzip.compress(AB + DONE)),), "ab"),
+    Row("x-gzip is refused or read", (packed("deflate", zlib.compress(AB + DONE)),), "ab"),
+    Row("raw deflate", (packed("deflate", zlib.compress(AB + DONE)[2:-4]),), "ab"),
+    Row("gzip in short pieces", (packed("gzip", b""), *[gzip.compress(AB + DONE)[i : i + 7] for i in range(0, 200, 7)]), "ab"),
+    Row("gzip in capitals", (packed("GZIP", gzip.compress(AB + DONE)),), "ab"),
+    Row("identity", (packed("identity", AB + DONE),), "ab"),
+    Row("gzip that is none", (packed("gzip", AB + DONE),), "", "protocol"),
+    Row("br that cannot be decoded", (packed("br", b"\x8b\x02\x80hello\x03"),), "", "protocol"),
+    Row("unknown coding", (packed("snappy", AB + DONE),), "", "protocol"),
+]
+
+ROWS = [*SHAPES, *ERRORS, *ENDS, *FRAMING, *TEXT]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_stream_gives_its_text_or_its_error(
+    row: Row, server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    server.play(*row.steps, Close())
+    kind = None
+    pieces: list[str] = []
+    async with make_client(idle_timeout_s=0.5) as client:
+        stream = client.stream(chat())
+        try:
+            async with stream as chunks:
+                async for chunk in chunks:
+                    pieces += [c.delta.content or "" for c in chunk.choices if c.index == 0]
+            completion = chunks.completion()
+        except VigthoriaError as error:
+            kind = error.kind
+            assert error.completion is not None
+            completion = error.completion
+    assert (completion.text, kind) == (row.text, row.error)
+    assert "".join(pieces) == row.text
+    assert len(server.requests) == 1
