@@ -54,23 +54,22 @@ def code_block(code: str, info: str, *, goes_on: bool = False) -> str:
     """
     found = _LANGUAGE.match(info.strip().lstrip("{."))
     language = found.group() if found else ""
-    reason = _why_plain(code, language.lower())
-    body = escape_code(code) if reason is not None else _coloured(code, language.lower())
+    lexer = _lexer(language.lower())
+    reason = _why_plain(code) if lexer else ""
+    body = escape_code(code) if lexer is None or reason else _coloured(code, lexer)
     words = " · ".join(filter(None, (escape_code(language), reason)))
     label = f'<div class="vig-lang">{words}</div>' if words and not goes_on else ""
     kind = "vig-code vig-cont" if goes_on else "vig-code"
     return f'<div class="{kind}">{label}<div class="highlight"><pre>{body}</pre></div></div>\n'
 
 
-def _why_plain(code: str, language: str) -> str | None:
-    """Why the code gets no colours, in words ("" where no words are needed), or None when it gets them."""
-    if _lexer(language) is None:
-        return ""
+def _why_plain(code: str) -> str:
+    """Why the code gets no colours, in words, or nothing."""
     if len(code) > _LONGEST_BLOCK:
         return f"not coloured: over {_LONGEST_BLOCK:,} characters"
     if any(len(line) > _LONGEST_LINE for line in code.split("\n")):
         return f"not coloured: a line of over {_LONGEST_LINE:,} characters"
-    return None
+    return ""
 
 
 @lru_cache(maxsize=256)
@@ -83,21 +82,20 @@ def _lexer(language: str) -> Lexer | None:
         return None
 
 
-def _coloured(code: str, language: str) -> str:
-    lexer = _lexer(language)
-    parts: list[str] = []
-    last, run, done = "", "", 0
-    tokens = lexer.get_tokens(code) if lexer else ()
+def _coloured(code: str, lexer: Lexer) -> str:
+    code = visible(code)
     most = len(code) // _SHORTEST_TOKENS + _FEW_TOKENS
-    for kind, value in islice(tokens, most):
-        done += len(value)
+    parts: list[str] = []
+    last, start, done = "", 0, 0
+    for kind, value in islice(lexer.get_tokens(code), most):
+        if not code.startswith(value, done):
+            return escape_code(code)  # a lexer that does not give back what it was given
         css = _css_class(kind)
         if css != last:
-            parts.append(_span(last, run))
-            last, run = css, value
-        else:
-            run += value
-    return "".join([*parts, _span(last, run), escape_code(code[done:])])
+            parts.append(_span(last, code[start:done]))
+            last, start = css, done
+        done += len(value)
+    return "".join([*parts, _span(last, code[start:done]), escape_code(code[done:])])
 
 
 def _span(css: str, text: str) -> str:

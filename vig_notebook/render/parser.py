@@ -25,13 +25,16 @@ _MOST_BRACKETS = 10
 _MOST_PAIR_MARKS = 300
 _MOST_PAIR_MARKS_PER_CHARACTER = 0.3
 _MOST_MARKS_PER_CHARACTER = 0.42  # a row of `a`, `b`, `c` in code has 0.4
+_SHORTEST_CELLS = 3  # characters with the pipe, on average
 _SHORT = 200
 _SHORTEST_LINES = 5  # characters a line, on average: a block for each costs more than it shows
+_SHORTEST_DEFINITIONS = 15
 _FEW = 1_000
 
 _MARKS = re.compile(r"[*_~]+|`+|[\[\]<&\\!$\n]")
 _BRACKET = re.compile(r"[\[\]]")
 _PAIR_MARKS = re.compile(r"[*_~]+")
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]{0,100}\]:", re.MULTILINE)
 _DELIMITER_ROW = re.compile(r"[ \t>]*[|: \t]*-[|: \t-]*")
 
 
@@ -48,7 +51,7 @@ def _guarded_table(state: StateBlock, start_line: int, end_line: int, silent: bo
     end = state.src.find("\n\n", start)
     end = len(state.src) if end < 0 else end
     cells = columns * state.src.count("\n", start, end)
-    return cells <= end - start + _SHORT and table(state, start_line, end_line, silent)
+    return cells * _SHORTEST_CELLS <= end - start + _FEW and table(state, start_line, end_line, silent)
 
 
 def _any_link(url: str) -> bool:  # noqa: ARG001 - the signature of markdown-it's; where links may lead is links.py's
@@ -81,7 +84,11 @@ def parse_blocks(src: str, env: MutableMapping[str, Any]) -> list[Token]:
 
 def is_no_prose(text: str) -> bool:
     """Whether a text is thousands of tiny blocks; the lines within fences do not count."""
-    if len(text) < _FEW or text.count("\n") * _SHORTEST_LINES < len(text):
+    if len(text) < _FEW:
+        return False
+    if len(_DEFINITION.findall(text)) * _SHORTEST_DEFINITIONS > len(text):
+        return True
+    if text.count("\n") * _SHORTEST_LINES < len(text):
         return False
     lines = characters = 0
     fence = ""
@@ -110,6 +117,8 @@ def parse_inline(content: str, env: MutableMapping[str, Any]) -> list[Token] | N
 def _pairs_are_few(content: str) -> bool:
     """Whether looking for the partner of each bracket and each `*` takes time linear in the text."""
     marks = len(_PAIR_MARKS.findall(content))
+    if content.count("](") > _MOST_BRACKETS + 2 * content.count(")"):
+        return False
     if marks > min(_MOST_PAIR_MARKS, _MOST_BRACKETS + len(content) * _MOST_PAIR_MARKS_PER_CHARACTER):
         return False
     depth = 0
