@@ -243,15 +243,18 @@ class EventStreamDecoder:
         self._read_lines(lines)
 
     def _read_lines(self, lines: list[str]) -> None:
+        data = self._data
         for line in lines:
-            if line:
+            if not line:
+                # A flood of blank lines or of comments must not cost a call each.
+                if data or not self._only_data:
+                    self._dispatch()
+            elif line[0] != ":":
                 self._read_field(line)
                 self._count_data()
-            else:
-                self._dispatch()
-            if self._data_bytes > self._max_event_bytes:
-                self._refuse("max_event_bytes", self._max_event_bytes, "the data of an event")
-                return
+                if self._data_bytes > self._max_event_bytes:
+                    self._refuse("max_event_bytes", self._max_event_bytes, "the data of an event")
+                    return
 
     def _read_field(self, line: str) -> None:
         name, _, value = line.partition(":")
