@@ -160,7 +160,8 @@ class Engine:
             await asyncio.wait(self._tasks)
         for _endpoint, client in self._clients:
             await client.aclose()
-        for made in await asyncio.gather(*self._shared.values(), return_exceptions=True):
+        shared = await asyncio.gather(*self._shared.values(), return_exceptions=True)
+        for made in (*shared, *self.kept.values()):
             if isinstance(made, Stoppable):
                 await made.stop()
         rest = asyncio.all_tasks() - {asyncio.current_task()}

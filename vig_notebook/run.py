@@ -289,8 +289,12 @@ class Run:
             await self._plan.after.ended()
         if self._plan.prepare is not None:
             self.request = self._plan.prepare(self.request)
-        self.status = "waiting for a free slot"
+        if self._plan.connect is not None:
+            self.state = RunState.CONNECTING
+            self.endpoint = await self._plan.connect(self._say)
+        self.state, self.status = RunState.QUEUED, "waiting for a free slot"
         async with engine.slot(self.endpoint):
+            self.state, self.status = RunState.CONNECTING, ""
             await self._generate(engine)
 
     async def ended(self) -> None:
@@ -298,9 +302,6 @@ class Run:
         await self._end.waited()
 
     async def _generate(self, engine: Driver) -> None:
-        self.state, self.status = RunState.CONNECTING, ""
-        if self._plan.connect is not None:
-            self.endpoint = await self._plan.connect(self._say)
         self._clock.begun = time.monotonic()
         recorded = self._plan.source(self) if self._plan.source is not None else None
         async with recorded or engine.open(self, on_wait=self._waiting) as stream:

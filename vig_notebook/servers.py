@@ -6,11 +6,13 @@ model when it is installed > the scripted demo server.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from vig_notebook.demo import DemoServer
 from vig_notebook.engine import engine
+from vig_notebook.local import CONTEXT_SIZE, LocalServer, chosen, installed
 from vig_notebook.settings import Endpoint, resolve
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from vig_notebook.settings import Secret
 
-__all__ = ["Server", "choose", "models"]
+__all__ = ["LocalModel", "Server", "choose", "local_model", "models"]
 
 DEMO = Endpoint(base_url="", kind="demo", name="the scripted demo server", default_model="demo")
 """What is known of the demo server before it has started."""
@@ -38,6 +40,51 @@ class Server:
     connect: Callable[[Callable[[str], None]], Awaitable[Endpoint]] | None = None
 
 
+@dataclass(slots=True, kw_only=True)
+class LocalModel:
+    """The local model of this kernel: its server, and what it is started with.
+
+    Attributes:
+        server: Its process, started when first asked.
+        gguf: The file of another model than the one that is installed.
+        context_size: The most tokens of prompt and answer together.
+    """
+
+    server: LocalServer = field(default_factory=LocalServer)
+    gguf: str | None = None
+    context_size: int = CONTEXT_SIZE
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What is known of it now.
+
+        Raises:
+            ConfigError: It is switched off.
+        """
+        name = chosen(self.gguf)
+        name = Path(name).stem if name.endswith(".gguf") else name
+        # What is sent with every request, as the server's own endpoint has it once it has started.
+        parameters = {"return_progress": True}
+        return Endpoint(base_url="", kind="local", name=f"local {name}", default_model=name, parameters=parameters)
+
+    async def start(self, say: Callable[[str], None]) -> Endpoint:
+        """Start it, or take it as it runs; cancelling the last who waits for it ends it.
+
+        Raises:
+            ConfigError: As `LocalServer.start`.
+        """
+        return await self.server.start(self.gguf, context_size=self.context_size, on_status=say)
+
+    async def stop(self) -> None:
+        """End its process; the next run starts it anew."""
+        await self.server.stop()
+
+
+def local_model() -> LocalModel:
+    """The local model of this kernel. Starts nothing."""
+    return cast("LocalModel", engine().kept.setdefault("the local model", LocalModel()))
+
+
 def choose(
     *,
     base_url: str | None = None,
@@ -53,6 +100,9 @@ def choose(
     endpoint = resolve(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
     if endpoint is not None:
         return Server(endpoint=endpoint)
+    local = local_model()
+    if local.gguf is not None or installed():
+        return Server(endpoint=local.endpoint, connect=local.start)
     return Server(endpoint=DEMO, connect=_start_demo)
 
 

@@ -119,7 +119,7 @@ class Lab:
             "JUPYTER_DATA_DIR": self.root / "share",
             "JUPYTER_RUNTIME_DIR": self.root / "runtime",
         }
-        return kept | {name: str(path) for name, path in own.items()}
+        return kept | {name: str(path) for name, path in own.items()} | {"VIG_LOCAL_MODEL": "off"}
 
     def _write_settings(self) -> None:
         for plugin, values in SETTINGS.items():

@@ -12,6 +12,7 @@ from traitlets import TraitError
 from vig_notebook.chats import named_chats
 from vig_notebook.engine import engine
 from vig_notebook.errors import VigthoriaError
+from vig_notebook.notebook.local_commands import run_local
 from vig_notebook.notebook.options import member, nearest
 from vig_notebook.notebook.words import error_text, facts
 from vig_notebook.servers import choose, models
@@ -171,6 +172,10 @@ def _typed(name: str, text: str) -> object:
     return member(f"{name}={text}")[1] if numeric else text
 
 
+def _local(_magic: Defaults, words: list[str]) -> None:
+    run_local(words, _say)
+
+
 def _are(names: list[str]) -> str:
     return f"are {', '.join(names)}" if names else "is none yet"
 
@@ -186,4 +191,5 @@ COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "models": _models,
     "reset": _reset,
     "set": _set,
+    "local": _local,
 }

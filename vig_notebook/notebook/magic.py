@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand, output_can_be_silenced
 from IPython.display import display
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from vig_notebook.api import Question
     from vig_notebook.chats import Chat
+    from vig_notebook.notebook.record import Format
 
 __all__ = ["Vigthoria", "awaited"]
 
@@ -52,7 +53,9 @@ class Vigthoria(Magics):
     @no_var_expand
     @line_cell_magic
     @cell_options
-    def vigthoria(self, line: str, cell: str | None = None) -> object:
+    def vigthoria(  # type: ignore[misc]  # IPython types its decorator as one that gives a decorator
+        self, line: str, cell: str | None = None
+    ) -> object:
         """Send the cell to a language model; the answer streams into the cell, and Stop stops it.
 
         A first cell::
@@ -80,6 +83,8 @@ class Vigthoria(Magics):
             %vigthoria stop            stop every answer
             %vigthoria reset NAME      forget a conversation
             %vigthoria set model=NAME  a default for the cells that follow; see also %config Vigthoria
+            %vigthoria local           start the small model on this machine; also: local stop, local install,
+                                       local remove, local status, local --gguf FILE
             %vigthoria help            this page
         """
         if cell is None:
@@ -105,7 +110,8 @@ class Vigthoria(Magics):
             if options.dry_run:
                 show_request(asked)
                 return None
-            run = show(asked, self._shell, form=options.format or self.format, chat=chat)
+            form = cast("Format", options.format or self.format)
+            run = show(asked, self._shell, form=form, chat=chat)
         except VigthoriaError as error:
             show_error(error)
             self._forget(options.out)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Canvas", "Painter", "PlainRenderer", "Renderer"]
 
-PAINT_S = 0.15
-"""Between two paints of one run: 6 or 7 a second read as motion, and leaves room for the status and new
+PAINT_S = 0.16
+"""Between two paints of one run: 6 a second read as motion, and leaves room for the status and new
 segments under 12 messages a second."""
 
 SHARE_S = 0.015

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vig_notebook.errors import VigthoriaError
     from vig_notebook.run import Run
     from vig_notebook.settings import Endpoint
+    from vig_notebook.wire.completion import Completion
 
 __all__ = ["announcement", "badge", "error_card", "error_text", "facts", "footer_facts", "status_html"]
 
@@ -26,6 +27,10 @@ STATE_WORDS = {
     RunState.STOPPED: "Stopped",
     RunState.FAILED: "Failed",
 }
+
+
+UNSAID = frozenset({"messages", "model", "stream", "stream_options", "return_progress"})
+"""Members of a request that tell a reader nothing about the answer."""
 
 
 def badge(endpoint: Endpoint) -> str:
@@ -59,9 +64,7 @@ def footer_facts(run: Run) -> list[str]:
 def sent_parameters(run: Run) -> dict[str, object]:
     """The members of the request that were sent, without the messages and what every request has."""
     body = run.request.to_body()
-    return {
-        name: value for name, value in body.items() if name not in {"messages", "model", "stream", "stream_options"}
-    }
+    return {name: value for name, value in body.items() if name not in UNSAID}
 
 
 def status_html(run: Run) -> str:
@@ -114,8 +117,16 @@ def _tokens(run: Run) -> tuple[int, bool, float | None]:
     """Tokens of the answer, whether the server counted them, and tokens a second after the first."""
     if run.state.ended:
         completion = run.completion
-        return completion.output_tokens, completion.output_tokens_are_exact, completion.tokens_per_s
+        speed = own_speed(completion) or completion.tokens_per_s
+        return completion.output_tokens, completion.output_tokens_are_exact, speed
     return run.delta_count, False, run.delta_count / run.streaming_s if run.streaming_s > 1 else None
+
+
+def own_speed(completion: Completion) -> float | None:
+    """Tokens a second in the server's own words, as llama.cpp sends them."""
+    timings = completion.extra.get("timings")
+    speed = timings.get("predicted_per_second") if isinstance(timings, dict) else None
+    return float(speed) if isinstance(speed, int | float) else None
 
 
 def _ending(run: Run) -> str:
