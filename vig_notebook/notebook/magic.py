@@ -53,9 +53,7 @@ class Vigthoria(Magics):
     @no_var_expand
     @line_cell_magic
     @cell_options
-    def vigthoria(  # type: ignore[misc]  # IPython types its decorator as one that gives a decorator
-        self, line: str, cell: str | None = None
-    ) -> object:
+    def vigthoria(self, line: str, cell: str | None = None) -> object:
         """Send the cell to a language model; the answer streams into the cell, and Stop stops it.
 
         A first cell::
@@ -90,7 +88,7 @@ class Vigthoria(Magics):
         if cell is None:
             run_command(self, line)
             return None
-        options = parse_line(parser_of(self.vigthoria), line)
+        options = parse_line(parser_of(type(self).vigthoria), line)
         run = self._ask(options, cell)
         form = options.format or self.format
         return _Waiting(run, self, wants_code=form == "code") if options.wait or form == "code" else None
