@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
@@ -77,27 +77,28 @@ def _refused(refusal: Refusal) -> web.Response:
 
 
 class Door(asyncio.Protocol):
-    """What accepts a connection: hands it to the HTTP server, or answers 503 when too many are open."""
+    """What accepts a connection: hands it to the HTTP server, or to `_Full` when too many are open."""
 
     def __init__(self, server: web.Server) -> None:
         self._server = server
-        self._transport: asyncio.Transport | None = None
-        self._idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Decide; from here on an accepted connection is the HTTP server's."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # narrows the type: TCP has no other
-        if len(self._server.connections) < MAX_CONNECTIONS:
-            handler = self._server()
-            transport.set_protocol(handler)
-            handler.connection_made(transport)
-            return
+        """Decide; from here on the connection is the other's."""
+        tcp = cast("asyncio.Transport", transport)  # TCP has no other
+        room = len(self._server.connections) < MAX_CONNECTIONS
+        protocol = self._server() if room else _Full(tcp)
+        tcp.set_protocol(protocol)
+        protocol.connection_made(tcp)
+
+
+class _Full(asyncio.Protocol):
+    """Answers 503 once the request has begun: an answer before it would be lost in the reset."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._idle = asyncio.get_running_loop().call_later(_IDLE_S, transport.abort)
 
     def data_received(self, _data: bytes) -> None:
-        """Answer once the request has begun: an answer before it would be lost in the reset."""
-        assert self._transport is not None  # noqa: S101  # set when the connection was made
         head = (
             "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
             f"Content-Length: {len(_FULL.body)}\r\nConnection: close\r\n\r\n"
@@ -106,6 +107,4 @@ class Door(asyncio.Protocol):
         self._transport.close()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Forget the timer."""
-        assert self._idle is not None  # noqa: S101  # set when the connection was made
         self._idle.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from aiohttp import web
@@ -88,14 +88,15 @@ class DemoServer:
             OSError: the port is taken.
         """
         self._hang_ups = asyncio.Condition()
+        runner: web.AppRunner  # needs the port, and the doors open only when it is set up
         listener = await asyncio.get_running_loop().create_server(
-            self._door, _LOOPBACK, self._port, start_serving=False
+            lambda: Door(cast("web.Server", runner.server)), _LOOPBACK, self._port, start_serving=False
         )
         host = f"{_LOOPBACK}:{listener.sockets[0].getsockname()[1]}"
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[guard(host=host, token=self.token)])
         app.router.add_get("/v1/models", self._models, allow_head=False)
         app.router.add_post("/v1/chat/completions", self._chat)
-        self._runner = web.AppRunner(
+        runner = web.AppRunner(
             app,
             access_log=None,
             logger=_SILENT,
@@ -105,9 +106,9 @@ class DemoServer:
             lingering_time=_STOP_S,
             shutdown_timeout=_STOP_S,
         )
-        await self._runner.setup()
+        await runner.setup()  # from here on it has a server
         await listener.start_serving()
-        self._listener, self._base_url = listener, f"http://{host}/v1"
+        self._runner, self._listener, self._base_url = runner, listener, f"http://{host}/v1"
 
     async def stop(self) -> None:
         """Cut all connections and stop listening; nothing is left behind. A server that is not started stays so."""
@@ -126,11 +127,6 @@ class DemoServer:
         """Wait until this many requests have hung up early. In the server's own loop; give it a limit."""
         async with self._hang_ups:
             await self._hang_ups.wait_for(lambda: self.closed_early >= count)
-
-    def _door(self) -> Door:
-        assert self._runner is not None  # noqa: S101  # it listens only while it has a runner
-        assert self._runner.server is not None  # noqa: S101  # a runner that is set up has one
-        return Door(self._runner.server)
 
     async def _models(self, _request: web.Request) -> web.Response:
         return web.Response(body=msgspec.json.encode(describe_models()), content_type="application/json")

@@ -72,21 +72,19 @@ def resolve(
         The endpoint, or None when nothing chooses a server: neither a base URL nor a key anywhere.
 
     Raises:
-        ConfigError: a base URL, key or profile cannot be used, or a key would leave this machine
-        over http://.
+        ConfigError: a base URL, key or profile cannot be used, or a key would leave this machine over http://.
     """
     chosen, named = _profile(profile)
     address, kind = _address(base_url, chosen, named=named)
-    own = chosen.base_url is None or (address is not None and origin(chosen.base_url) == origin(address))
     target = address or DEFAULT_BASE_URL
+    # A profile that names no server is of the one that VIGTHORIA_API_KEY belongs to.
+    own = origin(target) == (origin(chosen.base_url) if chosen.base_url else _home())
     key = _key(target, api_key, key_env, chosen if own else None, named=named)
     if address is None and key is None:
         return None
-    insecure_http = own and chosen.base_url is not None and chosen.insecure_http
+    insecure_http = own and chosen.insecure_http
     if key is not None:
         _refuse_open_http(target, insecure_http=insecure_http)
-    if origin(target) == origin(DEFAULT_BASE_URL) and kind == "custom":
-        kind = "vigthoria"
     return Endpoint(
         base_url=target,
         api_key=key,
@@ -111,12 +109,13 @@ def _profile(argument: str | None) -> tuple[Profile, bool]:
 
 
 def _address(argument: str | None, chosen: Profile, *, named: bool) -> tuple[str | None, Kind]:
-    if argument:
-        return normal_base_url(argument), "custom"
     environment = read_environment("VIGTHORIA_BASE_URL")
-    if chosen.base_url is not None and (named or environment is None):
+    if not argument and chosen.base_url is not None and (named or environment is None):
         return chosen.base_url, "profile"
-    return (None if environment is None else normal_base_url(environment)), "custom"
+    text = argument or environment
+    address = None if text is None else normal_base_url(text)
+    default = address is None or origin(address) == origin(DEFAULT_BASE_URL)
+    return address, "vigthoria" if default else "custom"
 
 
 def _key(
