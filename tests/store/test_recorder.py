@@ -10,13 +10,13 @@ from tests.store.runs import KEY, SERVER, Answer, Server, ask, drive, eventually
 from vig_notebook.errors import RateLimited, Truncated
 from vig_notebook.run import Plan, Run
 from vig_notebook.store import Store
-from vig_notebook.store.recorder import FLUSH_BYTES
+from vig_notebook.store.identity import Repeats
+from vig_notebook.store.keeper import Keeper
+from vig_notebook.store.recorder import FLUSH_BYTES, Recorder
 from vig_notebook.wire.chat import Delta
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from vig_notebook.store.recorder import Recorder
 
 
 class Shown:
@@ -231,25 +231,29 @@ def test_run_that_cannot_be_said_is_left_out_and_no_other(store: Store) -> None:
     assert "recursion" in store.warning
 
 
-def test_disk_that_fails_while_one_run_is_left_out_is_said(store: Store) -> None:
+def test_disk_that_fails_while_one_run_is_left_out_is_tried_again(path: Path) -> None:
     deep: list[object] = []
     for _ in range(5000):
         deep = [deep]
-    begun(store, "left out", extra={"deep": deep})
-    _, recorder = begun(store, "later")
-    tries = []
+    keeper = Keeper(path)
+    left_out, later = (Recorder(lambda _: None, Repeats()) for _ in range(2))
+    left_out.start(Run(request("left out", extra={"deep": deep}), SERVER))
+    later.start(Run(request("later"), SERVER))
+    save = later.save
 
-    def fail_once(*_: object) -> None:
-        tries.append(1)
-        recorder.save = save  # type: ignore[method-assign]
+    def fail(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    save = recorder.save
-    recorder.save = fail_once  # type: ignore[method-assign, assignment]
-    store.flush()
-    store.flush()
-    assert [record.prompt for record in store.search()] == ["later"]
-    assert tries == [1]
+    later.save = fail  # type: ignore[method-assign]
+    keeper.add([left_out, later])
+    keeper.save()
+    assert "cannot be written (disk I/O error)" in str(keeper.warning)
+    later.save = save  # type: ignore[method-assign]
+    keeper.save()
+    keeper.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT prompt FROM runs").fetchall() == [("later",)]
+    connection.close()
 
 
 def test_recorder_that_was_not_started_has_nothing_to_lose(store: Store) -> None:

@@ -38,7 +38,8 @@ def test_search_gives_the_newest_first(filled: Store) -> None:
         ("poem", 1),
         ("POEM blue", 1),  # one in the prompt, one in the answer
         ("poem nowhere", 0),
-        ("po", 1),
+        ("po", 0),  # three letters are the beginning of a word
+        ("poe", 1),
         ('"sea is"', 1),
         ('"is sea"', 0),
         ("grosse", 0),

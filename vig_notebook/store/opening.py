@@ -160,7 +160,10 @@ def _connect(path: Path, journal: str) -> Opened:
 
 
 def _inode(path: Path) -> int:
-    return path.stat().st_ino if path.exists() else 0
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _set_up(connection: sqlite3.Connection, journal: str) -> None:

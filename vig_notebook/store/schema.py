@@ -58,7 +58,7 @@ CREATE TABLE runs (
     key TEXT, any_server_key TEXT,
     host TEXT, pid INTEGER, process_start TEXT
 );
-CREATE INDEX runs_by_time ON runs (created_at);
+CREATE INDEX runs_by_time ON runs (created_at, state, model, chat);
 CREATE INDEX runs_by_chat ON runs (chat, number) WHERE chat IS NOT NULL;
 CREATE INDEX runs_by_key ON runs (key) WHERE key IS NOT NULL;
 CREATE INDEX runs_by_any_server_key ON runs (any_server_key) WHERE any_server_key IS NOT NULL;
@@ -78,7 +78,8 @@ MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
 
 _WORD_INDEX: Final = """
 CREATE VIRTUAL TABLE IF NOT EXISTS runs_words USING fts5 (
-    prompt, text, content = 'runs', content_rowid = 'number', tokenize = 'unicode61 remove_diacritics 2'
+    prompt, text, content = 'runs', content_rowid = 'number', tokenize = 'unicode61 remove_diacritics 2',
+    prefix = '3'
 );
 CREATE TRIGGER runs_words_insert AFTER INSERT ON runs BEGIN
     INSERT INTO runs_words (rowid, prompt, text) VALUES (new.number, new.prompt, new.text);

@@ -74,10 +74,13 @@ def find(connection: sqlite3.Connection, query: Query) -> list[Record]:
     source, order = "runs", "runs.created_at DESC, runs.number DESC"
     conditions, values = _conditions(query)
     if indexed:
-        # The index is walked from its newest row, and only as far as the limit needs.
+        # The index is walked from its newest row, and only as far as the limit needs; what else narrows is in
+        # the index by time, so that no row is looked at in vain.
         source, order = "runs_words CROSS JOIN runs ON runs.number = runs_words.rowid", "runs_words.rowid DESC"
+        narrowed = " AND ".join(conditions)
+        conditions = [f"runs_words.rowid IN (SELECT number FROM runs WHERE {narrowed})"] if narrowed else []
         conditions.append("runs_words MATCH ?")
-        values.append(" AND ".join('"' + phrase.replace('"', '""') + '"*' for phrase in phrases))
+        values.append(" AND ".join(map(_quoted, phrases)))
     else:
         for phrase in phrases:
             conditions.append("(runs.prompt LIKE ? ESCAPE '\\' OR runs.text LIKE ? ESCAPE '\\')")
@@ -94,7 +97,9 @@ def by_id(connection: sqlite3.Connection, run_id: str) -> Record | None:
     Raises:
         ConfigError: Several ids begin so.
     """
-    found = list(read(connection, "FROM runs WHERE id LIKE ? ESCAPE '\\' LIMIT 2", (_pattern(run_id, "", "%"),)))
+    found = list(
+        read(connection, "FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT 2", (run_id, run_id + "\U0010ffff"))
+    )
     exact = [record for record in found if record.id == run_id]
     if len(found) > 1 and not exact:
         raise ConfigError("The run is not clear", seen=f"several ids begin with {run_id}", advice="Give more of it.")
@@ -135,12 +140,17 @@ def _phrases(words: str) -> Iterator[str]:
             yield quoted or bare
 
 
+def _quoted(phrase: str) -> str:
+    """A phrase of the index's language; its last word may go on, if it has the three letters that are indexed."""
+    return '"' + phrase.replace('"', '""') + ('"*' if len(phrase.split()[-1]) >= 3 else '"')
+
+
 def _is_indexed(phrase: str) -> bool:
     return any(map(str.isalnum, phrase)) and not _NO_BLANKS.search(phrase)
 
 
-def _pattern(text: str, before: str = "%", after: str = "%") -> str:
-    return before + re.sub(r"([\\%_])", r"\\\1", text) + after
+def _pattern(text: str) -> str:
+    return "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
 
 
 def _conditions(query: Query) -> tuple[list[str], list[object]]:
