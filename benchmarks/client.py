@@ -66,8 +66,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ch
     head = await reader.readuntil(b"\r\n\r\n")
     per_write = int(head.split(b"/", 2)[1])
     writer.write(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
-        b"Connection: close\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     )
     if not per_write:  # one token, and when it was sent
         await asyncio.sleep(0.02)

@@ -82,6 +82,7 @@ class ScriptedServer:
     scripts: list[list[Step]] = field(default_factory=list)
     requests: list[Heard] = field(default_factory=list)
     connections: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Queue[float] = field(default_factory=asyncio.Queue)
     port: int = 0
 
@@ -115,6 +116,7 @@ class ScriptedServer:
         heard = Heard(head, b"", time.monotonic())
         heard.body = await reader.readexactly(int(heard.header("content-length") or 0))
         self.requests.append(heard)
+        self.asked.set()
         script = self.scripts[min(len(self.requests), len(self.scripts)) - 1]
         for step in script:
             if not await self._step(step, reader, writer):

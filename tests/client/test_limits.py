@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, LIMIT_S, Close, Repeat, Sleep, Stall, chat, event
+from vig_notebook.client import Client
 from vig_notebook.client.watchdog import Watchdog
 from vig_notebook.errors import TimedOut, TooLarge, VigthoriaError
-
-from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, LIMIT_S, Close, Repeat, Sleep, Stall, chat, event
+from vig_notebook.settings import Endpoint, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vig_notebook.client import Client
     from tests.client.conftest import ScriptedServer, Step
 
 NOTHING = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
@@ -36,8 +36,8 @@ STALLS: dict[str, tuple[Step, ...]] = {
     "endless pings": (HEAD + event("a"), Repeat(b"event: ping\ndata: {}\n\n", 0.02)),
     "endless usage": (HEAD + event("a"), Repeat(b'data: {"choices":[],"usage":{"total_tokens":1}}\n\n', 0.02)),
     "a byte each 0.2 s": (HEAD + event("a") + b"data: ", Repeat(b"x", 0.2)),
-    "comments without a pause": (HEAD + event("a"), Repeat(b": flood\n" * 1000)),
-    "empty lines without a pause": (HEAD + event("a"), Repeat(b"\n" * 8000)),
+    "comments without a pause": (HEAD + event("a"), Repeat(b": flood\n" * 1000, 0.001)),
+    "empty lines without a pause": (HEAD + event("a"), Repeat(b"\n" * 8000, 0.001)),
     "a broken chunk header": (CHUNKED + b"%x\r\n%b\r\n" % (len(event("a")), event("a")), Sleep(0.02), b"zz\r\n", Stall()),
 }  # fmt: skip
 
@@ -69,22 +69,21 @@ async def test_timeouts_say_what_to_do(server: ScriptedServer, make_client: Call
     )
 
 
-async def test_connecting_ends_at_its_limit(make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connecting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(*_: object, **__: object) -> list[object]:
         await asyncio.Event().wait()
         return []
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
-    from vig_notebook.client import Client
-    from vig_notebook.settings import Endpoint, Limits
-
     endpoint = Endpoint(base_url="http://slow.example:1/v1")
     async with Client(endpoint=endpoint, limits=Limits(connect_timeout_s=0.1)) as client:
         with pytest.raises(TimedOut, match="No connection to slow.example:1 within 0.1 s"):
             await client.complete(chat())
 
 
-async def test_total_limit_ends_a_stream_that_goes_on(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
+async def test_total_limit_ends_a_stream_that_goes_on(
+    server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
     server.play(HEAD, Repeat(event("a"), 0.02))
     async with make_client(total_timeout_s=0.3) as client:
         with pytest.raises(TimedOut, match="not whole within 0.3 s") as caught:
@@ -121,7 +120,8 @@ async def test_blocked_loop_is_no_timeout(
         assert (await client.complete(chat())).text == "aaaa"
 
 
-async def test_loop_that_stands_still_again_and_again_ends_all_the_same() -> None:
+async def test_loop_that_stands_still_again_and_again_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.client.watchdog.MAX_CONFIRMATIONS", 3)
     loop = asyncio.get_running_loop()
     dog = Watchdog(loop, place="x", total_timeout_s=None)
     dog.begin("idle", 0.05)

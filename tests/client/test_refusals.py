@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.client.conftest import CANARY, Close, Repeat, Stall, answer, chat
 from vig_notebook.client import Client
 from vig_notebook.errors import StatusError, TooLarge, VigthoriaError
 from vig_notebook.settings import Endpoint, Secret
-
-from tests.client.conftest import CANARY, Close, Repeat, Stall, answer, chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +34,11 @@ BODIES = {
     "success false": (b'{"success":false,"error":{"message":"boom"}}', "boom", None),
     "message at top": (b'{"message":"boom"}', "boom", None),
     "Anthropic": (b'{"type":"error","error":{"type":"overloaded_error","message":"boom"}}', "boom", "overloaded_error"),
-    "nginx": (b"<html>\r\n<head><title>413 Request Entity Too Large</title></head></html>", "413 Request Entity Too Large", None),
+    "nginx": (
+        b"<html>\r\n<head><title>413 Request Entity Too Large</title></head></html>",
+        "413 Request Entity Too Large",
+        None,
+    ),
     "HTML with a heading": (b"<html><body><h1>Bad &amp; gone</h1>", "Bad & gone", None),
     "HTML with nothing": (b"<!DOCTYPE html><p>", "an HTML page", None),
     "plain text": (b"boom", "boom", None),

@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.client.conftest import (
+    CHUNKED,
+    DONE,
+    FINISH,
+    HEAD,
+    LIMIT_S,
+    Close,
+    KeepOpen,
+    Reset,
+    Stall,
+    answer,
+    chat,
+    event,
+)
 from vig_notebook.client.retries import asked_wait_s, backoff_s, is_worth_retrying
 from vig_notebook.errors import ConnectFailed, Truncated, VigthoriaError
-
-from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, LIMIT_S, Close, KeepOpen, Reset, Stall, answer, chat, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vig_notebook.client import Client
     from tests.client.conftest import ScriptedServer, Step
+    from vig_notebook.client import Client
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 SOON = "Retry-After: 0.01"
@@ -88,7 +100,7 @@ async def test_refusal_that_may_pass_is_tried_again(
         async with client.stream(chat(), on_wait=lambda *wait: waits.append(wait)) as chunks:
             assert [chunk.choices[0].delta.content async for chunk in chunks] == ["ok"]
         timings = chunks.completion().timings
-    (wait_s, error), = waits
+    ((wait_s, error),) = waits
     assert error.status == status
     assert error.retry_after_s == 0.01
     assert server.requests[1].at - server.requests[0].at >= 0.01
@@ -198,7 +210,9 @@ async def test_pooled_connection_that_the_server_closed_is_replaced_without_a_wa
     assert server.connections == 2
 
 
-async def test_nobody_listens_is_tried_again_then_said(make_client: Callable[..., Client], server: ScriptedServer) -> None:
+async def test_nobody_listens_is_tried_again_then_said(
+    make_client: Callable[..., Client], server: ScriptedServer
+) -> None:
     server.port = 1
     waits: list[float] = []
     async with make_client(max_retries=1) as client:
@@ -208,7 +222,9 @@ async def test_nobody_listens_is_tried_again_then_said(make_client: Callable[...
     assert len(waits) == 1
 
 
-async def test_limit_that_ran_out_is_not_tried_again(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
+async def test_limit_that_ran_out_is_not_tried_again(
+    server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
     server.play(Stall())
     async with make_client(max_retries=2, first_byte_timeout_s=0.1) as client:
         with pytest.raises(VigthoriaError) as caught:

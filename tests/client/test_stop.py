@@ -9,17 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.client.conftest import (
+    CHUNKED,
+    DONE,
+    FINISH,
+    HEAD,
+    LIMIT_S,
+    Close,
+    KeepOpen,
+    Reset,
+    Sleep,
+    Stall,
+    answer,
+    chat,
+    event,
+)
+from tests.conftest import open_sockets
 from vig_notebook.client import Client
 from vig_notebook.errors import ConfigError, Truncated, VigthoriaError
 from vig_notebook.settings import Limits
 
-from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, LIMIT_S, Close, KeepOpen, Reset, Sleep, Stall, answer, chat, event
-from tests.conftest import open_sockets
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.client.conftest import ScriptedServer
+    from tests.client.conftest import ScriptedServer, Step
 
 WHOLE = answer("200 OK", event("ok") + FINISH + DONE, "Content-Type: text/event-stream")
 
@@ -55,8 +68,7 @@ async def test_cancel_before_the_first_byte_closes_the_socket(
     server.play(*steps)
     async with make_client() as client:
         task = asyncio.create_task(client.complete(chat()))
-        while not server.requests:
-            await asyncio.sleep(0)
+        await asyncio.wait_for(server.asked.wait(), LIMIT_S)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -222,7 +234,13 @@ async def test_waiting_for_a_connection_has_no_limit_of_its_own(
 
 
 async def test_two_hundred_cycles_leave_nothing(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
-    scripts = [(WHOLE, KeepOpen()), (HEAD + event("a"), Stall()), (HEAD + event("a"), Close()), (Reset(),), (answer("500 No"), Close())]
+    scripts: list[tuple[Step, ...]] = [
+        (WHOLE, KeepOpen()),
+        (HEAD + event("a"), Stall()),
+        (HEAD + event("a"), Close()),
+        (Reset(),),
+        (answer("500 No"), Close()),
+    ]
     for turn in range(200):
         server.play(*scripts[turn % 5])
     tasks = asyncio.all_tasks()
@@ -234,18 +252,24 @@ async def test_two_hundred_cycles_leave_nothing(server: ScriptedServer, make_cli
                     await anext(chunks)
             except (VigthoriaError, StopAsyncIteration):
                 pass
-    for _ in range(200):
-        await asyncio.wait_for(server.closed.get(), LIMIT_S) if server.closed.qsize() else await asyncio.sleep(0)
+    for _ in range(server.connections):
+        await asyncio.wait_for(server.closed.get(), LIMIT_S)
+    await asyncio.wait(asyncio.all_tasks() - tasks, timeout=LIMIT_S) if asyncio.all_tasks() - tasks else None
     gc.collect()
-    async with asyncio.timeout(LIMIT_S):
-        while asyncio.all_tasks() - tasks or open_sockets() - sockets:
-            await asyncio.sleep(0.01)
+    assert open_sockets() - sockets == set()
 
 
 async def test_timings_and_request_are_those_of_the_stream(
     server: ScriptedServer, make_client: Callable[..., Client]
 ) -> None:
-    server.play(HEAD.replace(b"Connection", b"X-Request-Id: req_1\r\nConnection"), Sleep(0.1), event("a"), Sleep(0.1), DONE, Close())
+    server.play(
+        HEAD.replace(b"Connection", b"X-Request-Id: req_1\r\nConnection"),
+        Sleep(0.1),
+        event("a"),
+        Sleep(0.1),
+        DONE,
+        Close(),
+    )
     async with make_client("sk-some-key-1234") as client, client.stream(chat(temperature=0.5)) as chunks:
         await anext(chunks)
         assert chunks.completion().timings.total_s is None

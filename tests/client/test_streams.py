@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from vig_notebook.errors import VigthoriaError
-
 from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, Close, Reset, Sleep, Stall, Step, chat, event
+from vig_notebook.errors import VigthoriaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vig_notebook.client import Client
     from tests.client.conftest import ScriptedServer
+    from vig_notebook.client import Client
 
 
 @dataclass
@@ -64,7 +63,9 @@ AB = event("a") + event("b")
 
 SHAPES = [
     Row("plain", (sse(A, B, STOP, "[DONE]"),), "ab"),
-    Row("the document's own, no index id or finish", (sse('{"choices":[{"delta":{"content":"In"}}]}', "[DONE]"),), "In"),
+    Row(
+        "the document's own, no index id or finish", (sse('{"choices":[{"delta":{"content":"In"}}]}', "[DONE]"),), "In"
+    ),
     Row("first delta with role only", (sse(delta('"role":"assistant"'), A, "[DONE]"),), "a"),
     Row("role with content null", (sse(delta('"role":"assistant","content":null'), A, "[DONE]"),), "a"),
     Row("role in every delta", (sse(*[delta('"role":"assistant","content":"a"')] * 3, "[DONE]"),), "aaa"),
@@ -75,30 +76,63 @@ SHAPES = [
     Row("missing choices", (sse('{"id":"x"}', A, "[DONE]"),), "a"),
     Row("null choices", (sse('{"choices":null}', A, "[DONE]"),), "a"),
     Row("finish chunk without delta", (sse(A, '{"choices":[{"index":0,"finish_reason":"stop"}]}'),), "a"),
-    Row("finish chunk with delta null", (sse(A, '{"choices":[{"index":0,"delta":null,"finish_reason":"stop"}]}'),), "a"),
+    Row(
+        "finish chunk with delta null", (sse(A, '{"choices":[{"index":0,"delta":null,"finish_reason":"stop"}]}'),), "a"
+    ),
     Row("finish chunk with the last text", (sse(A, delta('"content":"b"', ',"finish_reason":"stop"')),), "ab"),
     Row("last chunk an empty delta", (sse(A, delta("", ',"finish_reason":"stop"'), delta("")),), "a"),
     Row("finish length", (sse(A, delta("", ',"finish_reason":"length"')),), "a"),
     Row("finish content_filter", (sse(A, delta("", ',"finish_reason":"content_filter"')),), "a"),
     Row("finish eos_token", (sse(A, delta("", ',"finish_reason":"eos_token"')),), "a"),
     Row("finish empty on every chunk is no end", (sse(delta('"content":"a"', ',"finish_reason":""'), B, STOP),), "ab"),
-    Row("finish empty only is truncated", (sse(*[delta('"content":"a"', ',"finish_reason":""')] * 2),), "aa", "truncated"),
+    Row(
+        "finish empty only is truncated",
+        (sse(*[delta('"content":"a"', ',"finish_reason":""')] * 2),),
+        "aa",
+        "truncated",
+    ),
     Row("finish the word null is no end", (sse(delta('"content":"a"', ',"finish_reason":"null"')),), "a", "truncated"),
     Row("finish error", (sse(A, delta("", ',"finish_reason":"error"')),), "a", "api_error"),
-    Row("finish insufficient_system_resource", (sse(A, delta("", ',"finish_reason":"insufficient_system_resource"')),), "a"),
+    Row(
+        "finish insufficient_system_resource",
+        (sse(A, delta("", ',"finish_reason":"insufficient_system_resource"')),),
+        "a",
+    ),
     Row("reasoning_content", (sse(delta('"reasoning_content":"r"'), A, "[DONE]"),), "a"),
     Row("reasoning", (sse(delta('"reasoning":"r"'), A, "[DONE]"),), "a"),
     Row("reasoning_details", (sse(delta('"reasoning_details":[{"text":"r"}]'), A, "[DONE]"),), "a"),
     Row("tool call without index", (sse(delta('"tool_calls":[{"id":"c","function":{"name":"f"}}]'), STOP),), ""),
     Row("tool call with index null", (sse(delta('"tool_calls":[{"index":null,"function":{"name":"f"}}]'), STOP),), ""),
-    Row("tool call first at index 1", (sse(delta('"tool_calls":[{"index":1,"id":"c","function":{"name":"f"}}]'), STOP),), ""),
+    Row(
+        "tool call first at index 1",
+        (sse(delta('"tool_calls":[{"index":1,"id":"c","function":{"name":"f"}}]'), STOP),),
+        "",
+    ),
     Row("refusal with content null", (sse(delta('"content":null,"refusal":"no"'), STOP),), ""),
     Row("extra members at top level", (sse(A[:-1] + ',"content":"zzz","badge":"Powered by"}', "[DONE]"),), "a"),
-    Row("n of 2 interleaved", (sse(
-        '{"choices":[{"index":1,"delta":{"content":"x"}}]}', A, '{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}', STOP),), "a"),
+    Row(
+        "n of 2 interleaved",
+        (
+            sse(
+                '{"choices":[{"index":1,"delta":{"content":"x"}}]}',
+                A,
+                '{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}',
+                STOP,
+            ),
+        ),
+        "a",
+    ),
     Row("NaN logprobs", (sse('{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":NaN}]}', "[DONE]"),), "a"),
-    Row("integer beyond 64 bits", (sse('{"created":123456789012345678901234567890,"choices":[{"delta":{"content":"a"}}]}', "[DONE]"),), "a"),
-    Row("integer of 5000 digits", (sse('{"created":%s,"choices":[{"delta":{"content":"a"}}]}' % ("9" * 5000), "[DONE]"),), "a"),
+    Row(
+        "integer beyond 64 bits",
+        (sse('{"created":123456789012345678901234567890,"choices":[{"delta":{"content":"a"}}]}', "[DONE]"),),
+        "a",
+    ),
+    Row(
+        "integer of 5000 digits",
+        (sse('{"created":%s,"choices":[{"delta":{"content":"a"}}]}' % ("9" * 5000), "[DONE]"),),
+        "a",
+    ),
     Row("nested too deep", (sse(A, '{"x":' * 5000 + "1" + "}" * 5000, "[DONE]"),), "a", "protocol"),
     Row("duplicate keys", (sse('{"choices":[],"choices":[{"delta":{"content":"a"}}]}', "[DONE]"),), "a"),
     Row("content a number", (sse(delta('"content":5'), "[DONE]"),), "", "protocol"),
@@ -109,16 +143,37 @@ ERRORS = [
     Row("error object mid-stream", (sse(A, '{"error":{"message":"boom","code":500}}', "[DONE]"),), "a", "api_error"),
     Row("error text mid-stream", (sse(A, '{"error":"boom"}'),), "a", "api_error"),
     Row("error object first", (sse('{"error":{"message":"boom"}}', "[DONE]"),), "", "api_error"),
-    Row("error beside choices with finish error", (sse(
-        A, '{"error":{"code":502,"message":"boom"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}'),), "a", "api_error"),
+    Row(
+        "error beside choices with finish error",
+        (
+            sse(
+                A,
+                '{"error":{"code":502,"message":"boom"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}',
+            ),
+        ),
+        "a",
+        "api_error",
+    ),
     Row("error null is none", (sse(A[:-1] + ',"error":null}', "[DONE]"),), "a"),
-    Row("event error with message at top", (HEAD + event("a") + b'event: error\ndata: {"message":"boom"}\n\n',), "a", "api_error"),
+    Row(
+        "event error with message at top",
+        (HEAD + event("a") + b'event: error\ndata: {"message":"boom"}\n\n',),
+        "a",
+        "api_error",
+    ),
     Row("event error with bare text", (HEAD + event("a") + b"event: error\ndata: boom\n\n",), "a", "api_error"),
     Row("event error empty", (HEAD + event("a") + b"event: error\ndata:\n\n",), "a", "api_error"),
     Row("event error then held open", (HEAD + event("a") + b"event: error\ndata: boom\n\n", Stall()), "a", "api_error"),
-    Row("field error as llama.cpp", (HEAD + event("a") + b'error: {"code":500,"message":"boom"}\n\n' + DONE,), "a", "api_error"),
+    Row(
+        "field error as llama.cpp",
+        (HEAD + event("a") + b'error: {"code":500,"message":"boom"}\n\n' + DONE,),
+        "a",
+        "api_error",
+    ),
     Row("field error with bare text", (HEAD + event("a") + b"error: boom\n\n" + DONE,), "a", "api_error"),
-    Row("bare JSON line after text", (HEAD + event("a") + b'{"error":{"message":"boom"}}\n\n' + DONE,), "a", "api_error"),
+    Row(
+        "bare JSON line after text", (HEAD + event("a") + b'{"error":{"message":"boom"}}\n\n' + DONE,), "a", "api_error"
+    ),
     Row("bare JSON line first", (HEAD + b'{"error":{"message":"boom"}}\n\n' + DONE,), "", "api_error"),
     Row("bare JSON line first, held open", (HEAD + b'{"error":{"message":"boom"}}\n', Stall()), "", "api_error"),
     Row("JSON error with 200", (reply(b'{"error":{"message":"boom"}}'),), "", "api_error"),
@@ -151,10 +206,22 @@ ERRORS = [
     Row("empty body", (reply(b"", "text/event-stream"),), "", "truncated"),
     Row("status 204", (b"HTTP/1.1 204 No Content\r\n\r\n",), "", "truncated"),
     Row("only comments", (HEAD + b": hello\n\n",), "", "truncated"),
-    Row("JSON glued: the next data inside", (HEAD + event("a") + b'data: {"choices":[{"deltadata: {"choices":[]}\n\n' + DONE,), "a", "protocol"),
+    Row(
+        "JSON glued: the next data inside",
+        (HEAD + event("a") + b'data: {"choices":[{"deltadata: {"choices":[]}\n\n' + DONE,),
+        "a",
+        "protocol",
+    ),
     Row("malformed last chunk", (HEAD + event("a") + b'data: {"choices":[{"delta":{"cont\n\n',), "a", "protocol"),
-    Row("malformed last chunk, no line end", (HEAD + event("a") + b'data: {"choices":[{"delta":{"cont',), "a", "truncated"),
-    Row("malformed chunk after the finish", (HEAD + event("a") + FINISH + b'data: {"usage":{"pro\n\n',), "a", "protocol"),
+    Row(
+        "malformed last chunk, no line end",
+        (HEAD + event("a") + b'data: {"choices":[{"delta":{"cont',),
+        "a",
+        "truncated",
+    ),
+    Row(
+        "malformed chunk after the finish", (HEAD + event("a") + FINISH + b'data: {"usage":{"pro\n\n',), "a", "protocol"
+    ),
     Row("cut usage chunk after the finish", (HEAD + event("a") + FINISH + b'data: {"usage":{"pro',), "a"),
     Row("not JSON at all", (sse(A, "hello"),), "a", "protocol"),
     Row("JSON but no object at the end", (HEAD + event("a") + b"data: 5",), "a", "protocol"),
@@ -220,7 +287,7 @@ FRAMING = [
     Row("id, retry and event", (HEAD + b"id: 7\nretry: 10\nevent: message\n" + event("a") + DONE,), "a"),
     Row("unknown fields", (HEAD + b"foo: bar\nDATA: x\n data: y\n" + event("a") + DONE,), "a"),
     Row("events merged", (HEAD + AB * 100 + DONE,), "ab" * 100),
-    Row("a byte a piece", tuple([HEAD, *[bytes([byte]) for byte in AB + DONE]]), "ab"),
+    Row("a byte a piece", (HEAD, *[bytes([byte]) for byte in AB + DONE]), "ab"),
     Row("a long line", (HEAD + event("x" * 1_000_000) + DONE,), "x" * 1_000_000),
     Row("chunked, an event in two chunks", (CHUNKED + chunked(AB[:20], AB[20:], DONE) + b"0\r\n\r\n",), "ab"),
     Row("leading blank lines", (HEAD + b"\n\r\n\n" + AB + DONE,), "ab"),
@@ -228,11 +295,23 @@ FRAMING = [
 
 TEXT = [
     Row("characters beyond ASCII", (HEAD + event("h\u00e9 \u4f60 \U0001f600") + DONE,), "h\u00e9 \u4f60 \U0001f600"),
-    Row("a character cut", (HEAD + event("\U0001f600")[:45], event("\U0001f600")[45:47], event("\U0001f600")[47:] + DONE), "\U0001f600"),
-    Row("charset Latin-1 is not believed", (HEAD.replace(b"stream", b"stream; charset=iso-8859-1") + event("\u00e9") + DONE,), "\u00e9"),
+    Row(
+        "a character cut",
+        (HEAD + event("\U0001f600")[:45], event("\U0001f600")[45:47], event("\U0001f600")[47:] + DONE),
+        "\U0001f600",
+    ),
+    Row(
+        "charset Latin-1 is not believed",
+        (HEAD.replace(b"stream", b"stream; charset=iso-8859-1") + event("\u00e9") + DONE,),
+        "\u00e9",
+    ),
     Row("line separators are text", (HEAD + event("a\u2028b\u2029c\u0085d") + DONE,), "a\u2028b\u2029c\u0085d"),
     Row("VT FF FS as escapes", (sse(delta(r'"content":"a\u000bb\u000cc\u001cd"'), "[DONE]"),), "a\x0bb\x0cc\x1cd"),
-    Row("surrogate pair over two deltas", (sse(delta(r'"content":"\ud83d"'), delta(r'"content":"\ude00"'), STOP),), "\U0001f600"),
+    Row(
+        "surrogate pair over two deltas",
+        (sse(delta(r'"content":"\ud83d"'), delta(r'"content":"\ude00"'), STOP),),
+        "\U0001f600",
+    ),
     Row("lone first half", (sse(delta(r'"content":"a\ud83d"'), B, STOP),), "a\ufffdb"),
     Row("lone second half", (sse(delta(r'"content":"a\ude00"'), STOP),), "a\ufffd"),
     Row("first half before DONE", (sse(delta(r'"content":"a\ud83d"'), "[DONE]"),), "a\ufffd"),
@@ -242,7 +321,11 @@ TEXT = [
     Row("gzip", (packed("gzip", gzip.compress(AB + DONE)),), "ab"),
     Row("x-gzip is refused or read", (packed("deflate", zlib.compress(AB + DONE)),), "ab"),
     Row("raw deflate", (packed("deflate", zlib.compress(AB + DONE)[2:-4]),), "ab"),
-    Row("gzip in short pieces", (packed("gzip", b""), *[gzip.compress(AB + DONE)[i : i + 7] for i in range(0, 200, 7)]), "ab"),
+    Row(
+        "gzip in short pieces",
+        (packed("gzip", b""), *[gzip.compress(AB + DONE)[i : i + 7] for i in range(0, 200, 7)]),
+        "ab",
+    ),
     Row("gzip in capitals", (packed("GZIP", gzip.compress(AB + DONE)),), "ab"),
     Row("identity", (packed("identity", AB + DONE),), "ab"),
     Row("gzip that is none", (packed("gzip", AB + DONE),), "", "protocol"),

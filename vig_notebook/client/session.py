@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -129,8 +130,9 @@ class Client:
         # A traceback with local variables must not show the prompt.
         del request
         async with stream:
-            async for _ in stream:
-                pass
+            with suppress(StopAsyncIteration):
+                while True:
+                    await anext(stream)
         return stream.completion()
 
     async def models(self) -> list[str]:

@@ -100,6 +100,7 @@ class ChatStream:
         except VigthoriaError as error:
             self._note(error, exchange)
             # The frames below hold what the server sent, and with it whatever it echoes.
+            error.__context__ = None
             raise error.with_traceback(None) from None
         raise StopAsyncIteration
 
