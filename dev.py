@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
@@ -61,6 +62,10 @@ class UserError(Exception):
     """Something that the person at the keyboard can put right; shown without a traceback."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends this script as Ctrl+C does."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command.
 
@@ -68,8 +73,8 @@ def main(arguments: Sequence[str]) -> int:
         The exit code: that of what was run, 1 where a check failed, 2 for what only the caller can put right,
         130 for Ctrl+C.
     """
-    for wish_to_end in (signal.SIGINT, signal.SIGTERM):  # a shell's background job starts with SIGINT ignored
-        signal.signal(wish_to_end, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         return _command(arguments)
     except UserError as error:
@@ -403,9 +408,21 @@ def has_desktop() -> bool:
 
 
 def run(*command: str | Path, **settings: str) -> int:
-    """Run a program with some more environment variables, and give its exit code."""
+    """Run a program with some more environment variables, and give its exit code.
+
+    When it is interrupted the program is let end by itself: pytest takes its JupyterLab down.
+    """
     sys.stdout.flush()
-    return subprocess.run(command, cwd=ROOT, env=os.environ | settings, check=False).returncode
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | settings) as program:
+        try:
+            return program.wait()
+        except KeyboardInterrupt as interrupt:
+            if isinstance(interrupt, Terminated):  # Ctrl+C reaches the program too, SIGTERM only this script
+                program.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(END_LIMIT_S)
+            program.terminate()
+            raise
 
 
 def must(*command: str | Path) -> None:
@@ -439,6 +456,10 @@ def step(what: str) -> Iterator[None]:
 def say(what: str) -> None:
     """Tell the person at the keyboard."""
     print(f"dev: {what}", flush=True)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
 
 
 if __name__ == "__main__":

@@ -122,6 +122,30 @@ def test_program_that_fails_is_named(capfd: pytest.CaptureFixture[str]) -> None:
         dev.must(sys.executable, "-c", "raise SystemExit(3)")
 
 
+INTERRUPTED = """
+import sys
+import dev
+PROGRAM = '''
+import os, signal, time
+try:
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("tidied up")
+'''
+dev._command = lambda arguments: dev.run(sys.executable, "-c", PROGRAM)
+sys.exit(dev.main([]))
+"""
+
+
+def test_program_that_is_interrupted_may_tidy_up() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], cwd=dev.ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (130, "tidied up\n")
+    assert done.stderr.strip() == "dev: stopped"
+
+
 def test_port_that_is_taken_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
