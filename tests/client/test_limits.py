@@ -38,7 +38,7 @@ STALLS: dict[str, tuple[Step, ...]] = {
     "a byte each 0.2 s": (HEAD + event("a") + b"data: ", Repeat(b"x", 0.2)),
     "comments without a pause": (HEAD + event("a"), Repeat(b": flood\n" * 1000, 0.001)),
     "empty lines without a pause": (HEAD + event("a"), Repeat(b"\n" * 8000, 0.001)),
-    "a broken chunk header": (CHUNKED + b"%x\r\n%b\r\n" % (len(event("a")), event("a")), Sleep(0.02), b"zz\r\n", Stall()),
+    "a broken chunk header": (CHUNKED + b"4\r\n: a\n\r\n", Sleep(0.02), b"zz\r\n", Stall()),
 }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ async def test_connecting_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
     endpoint = Endpoint(base_url="http://slow.example:1/v1")
     async with Client(endpoint=endpoint, limits=Limits(connect_timeout_s=0.1)) as client:
-        with pytest.raises(TimedOut, match="No connection to slow.example:1 within 0.1 s"):
+        with pytest.raises(TimedOut, match=r"No connection to slow\.example:1 within 0\.1 s"):
             await client.complete(chat())
 
 
@@ -86,7 +86,7 @@ async def test_total_limit_ends_a_stream_that_goes_on(
 ) -> None:
     server.play(HEAD, Repeat(event("a"), 0.02))
     async with make_client(total_timeout_s=0.3) as client:
-        with pytest.raises(TimedOut, match="not whole within 0.3 s") as caught:
+        with pytest.raises(TimedOut, match=r"not whole within 0\.3 s") as caught:
             await client.complete(chat())
     assert caught.value.completion is not None
     assert caught.value.completion.text.startswith("aa")
@@ -157,11 +157,15 @@ async def test_second_choice_is_waited_for(server: ScriptedServer, make_client: 
     assert [choice.text for choice in completion.choices] == ["a", "b"]
 
 
+def choice(index: int) -> bytes:
+    return event("a").replace(b'"index":0', b'"index":%d' % index)
+
+
 CAPS: dict[str, tuple[str, tuple[Step, ...]]] = {
     "line": ("max_line_bytes", (HEAD, Repeat(b"x" * 60_000))),
     "event": ("max_event_bytes", (HEAD, Repeat(b"data: " + b"x" * 60_000 + b"\n"))),
     "text": ("max_text_bytes", (HEAD, Repeat(event("x" * 1000)))),
-    "choices": ("max_choices", (HEAD, b"".join(b'data: {"choices":[{"index":%d,"delta":{"content":"a"}}]}\n\n' % i for i in range(200)), Stall())),
+    "choices": ("max_choices", (HEAD, *map(choice, range(200)), Stall())),
     "json": ("max_event_bytes", (HEAD + b"{", Repeat(b" " * 60_000))),
 }  # fmt: skip
 

@@ -35,7 +35,7 @@ BREATH_S: Final = 0.02
 READ_BYTES: Final = 64 * 1024
 """As much as is read between two turns of the loop: about 1,000 events, some milliseconds."""
 
-_CODINGS: Final = {"", "identity", "gzip", "x-gzip", "deflate", "br", "zstd"}
+_CODINGS: Final = {"", "identity", "gzip", "deflate", "br", "zstd"}
 """Those that aiohttp decodes or refuses by itself; what is in none of them would be read as text."""
 
 
