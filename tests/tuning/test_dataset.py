@@ -109,7 +109,8 @@ def test_jsonl_with_blank_lines_and_separators_inside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "sentence"), [("{", r"Line 1 of a\.jsonl is no JSON"), ("[1]", r"Line 1 of a\.jsonl is no object: it is list")]
+    ("line", "sentence"),
+    [("{", r"Line 1 of a\.jsonl is no JSON"), ("[1]", r"Line 1 of a\.jsonl is no object: it is list")],
 )
 def test_jsonl_with_a_broken_line_is_refused(tmp_path: Path, line: str, sentence: str) -> None:
     path = tmp_path / "a.jsonl"
@@ -169,5 +170,7 @@ def test_plain_variables_are_what_files_hold() -> None:
 
 
 def test_missing_package_is_asked_for_in_words() -> None:
-    with pytest.raises(ConfigError, match=r"no_such_package is needed for a chart.*pip install 'vig-notebook\[tuning\]'"):
+    with pytest.raises(
+        ConfigError, match=r"no_such_package is needed for a chart.*pip install 'vig-notebook\[tuning\]'"
+    ):
         extras.need("no_such_package.inside", for_what="a chart")

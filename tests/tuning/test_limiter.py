@@ -4,6 +4,7 @@ import pytest
 
 from vig_notebook.engine import engine
 from vig_notebook.settings import Endpoint, Secret
+from vig_notebook.tuning import limiter as limiters
 from vig_notebook.tuning.limiter import MOST_PAUSE_S, Limiter, limiter_of
 
 
@@ -13,6 +14,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def long_pauses(monkeypatch: pytest.MonkeyPatch, short_pauses: None) -> None:
+    monkeypatch.setattr(limiters, "FIRST_PAUSE_S", 0.5)
 
 
 @pytest.fixture
@@ -73,16 +79,23 @@ def test_limit_grows_by_one_after_as_many_successes(limiter: Limiter) -> None:
 def test_pause_without_retry_after_doubles_up_to_a_bound(limiter: Limiter, clock: Clock) -> None:
     pauses = []
     for _ in range(9):
-        limiter.refused(limiter.take(), None, shrink=False)
+        limiter.refused(limiter.take(), None, shrink=True)
         pauses.append(limiter.pause_left_s)
         clock.now += pauses[-1]
         limiter.release()
     assert pauses[:4] == pytest.approx([0.5, 1.0, 2.0, 4.0])
     assert pauses[-1] == pytest.approx(MOST_PAUSE_S)
-    assert limiter.limit == 10
     limiter.succeeded()
-    limiter.refused(limiter.take(), None, shrink=False)
+    limiter.refused(limiter.take(), None, shrink=True)
     assert limiter.pause_left_s == pytest.approx(0.5)
+
+
+def test_failures_that_are_no_refusal_make_the_same_short_pause(limiter: Limiter, clock: Clock) -> None:
+    for _ in range(5):
+        limiter.refused(limiter.take(), None, shrink=False)
+        assert limiter.pause_left_s == pytest.approx(0.5)
+        clock.now += 0.5
+    assert limiter.limit == 10
 
 
 def test_release_wakes_who_waits(limiter: Limiter) -> None:

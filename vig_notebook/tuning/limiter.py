@@ -30,7 +30,8 @@ SHRINK = 0.7
 
 FIRST_PAUSE_S = 0.5
 MOST_PAUSE_S = 30.0
-"""Without a Retry-After the pause doubles from the first to this, half the minute that quotas count in."""
+"""Without a Retry-After the pause doubles from the first to this, half the minute that quotas count in. A failure
+that is no refusal makes the first pause alone: one broken model among several must not hold up the others."""
 
 
 class Limiter:
@@ -97,13 +98,14 @@ class Limiter:
             shrink: Whether there were too many calls (429, 503), and not another failure.
         """
         first = taken == self._refusals
+        own_s = FIRST_PAUSE_S if first else 0.0
         if first:
             self._refusals += 1
+        if first and shrink:
+            own_s = min(MOST_PAUSE_S, FIRST_PAUSE_S * 2**self._pauses)
             self._pauses += 1
-            if shrink:
-                self._successes = 0
-                self.limit = max(1, int(min(self.limit, self.in_flight) * SHRINK))
-        own_s = min(MOST_PAUSE_S, FIRST_PAUSE_S * 2 ** (self._pauses - 1)) if first else 0.0
+            self._successes = 0
+            self.limit = max(1, int(min(self.limit, self.in_flight) * SHRINK))
         pause_s = own_s if retry_after_s is None else retry_after_s
         self._resume_at = max(self._resume_at, self._clock() + pause_s)
 

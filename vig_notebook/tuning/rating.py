@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pair", "Rating", "RatingResult"]
 
-KEYS = "120su"
+KEYS = frozenset("120s")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,7 @@ class Rating:
         """
         if key == "u":
             return self._undo()
-        if self.current is None or key not in KEYS or not key:
+        if self.current is None or key not in KEYS:
             return False
         self._past.append((self.position, self._votes.get(self.position)))
         self._set(self.position, None if key == "s" else key)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 from vig_notebook.ending import Ending
 from vig_notebook.engine import engine
 from vig_notebook.tuning.limiter import limiter_of
-from vig_notebook.tuning.plan import Forecast
 from vig_notebook.tuning.responses import Status, from_run, never_asked
 from vig_notebook.tuning.schedule import Schedule
 
@@ -111,7 +110,6 @@ class Round:
         self.note = ""
         self.runs: dict[int, Run] = {}
         self.end = Ending()
-        self._todo = todo
         self._answered = answered
         self._asking = asking
         self._kept = log
@@ -124,7 +122,6 @@ class Round:
         self._unscored = 0
         self._all_scored = asyncio.Event()
         self._began_at = time.monotonic()
-        self._forecast = Forecast(())
         endpoint = asking.endpoint
         self._schedule = Schedule(
             todo,
@@ -205,10 +202,12 @@ class Round:
             return False
         if self._budget is None:
             return True
-        each = self._spent / self._asked if self._asked else sum(self._forecast.tokens(self._todo[0]))
-        if self._spent + each * (in_flight + 1) <= self._budget:
+        if not self._asked:
+            return not in_flight  # one answer tells what the others will take
+        if self._spent + self._spent / self._asked * (in_flight + 1) <= self._budget:
             return True
-        self.note = f"The rest was not asked: the budget of {self._budget:,} tokens is used up."
+        if not in_flight:
+            self.note = f"The rest was not asked: the budget of {self._budget:,} tokens is used up."
         return False
 
     # Inside.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from vig_notebook.run import RunState
 from vig_notebook.tuning.responses import Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from vig_notebook.run import Run
     from vig_notebook.tuning.grid import Cell
@@ -50,15 +51,14 @@ class Owner(Protocol):
         """Take note of a cell that was stopped before it was asked."""
 
     def may_ask(self, in_flight: int) -> bool:
-        """Whether any more cells may be asked."""
+        """Whether one more cell may be asked now; asked again when one has landed, and final with none in flight."""
 
 
 class Finish:
-    """A sink that tells the schedule of a run's end."""
+    """A sink that tells the schedule of a run's end, and then forgets it: a run may outlive its experiment."""
 
-    def __init__(self, flight: _Flight, schedule: Schedule) -> None:
-        self._flight = flight
-        self._schedule = schedule
+    def __init__(self, landed: Callable[[Run], None]) -> None:
+        self._landed: Callable[[Run], None] | None = landed
 
     def start(self, run: Run) -> None:
         """Nothing to do."""
@@ -68,7 +68,9 @@ class Finish:
 
     def finish(self, run: Run) -> None:
         """Hand the run on."""
-        self._schedule.landed(self._flight, run)
+        landed, self._landed = self._landed, None
+        if landed is not None:
+            landed(run)
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +144,7 @@ class Schedule:
             self._owner.skipped(flight.cell)
         self._wake.set()
 
-    def landed(self, flight: _Flight, run: Run) -> None:
+    def _land(self, flight: _Flight, run: Run) -> None:
         """Take an ended run from the air: put its cell back in front, or report it."""
         del self._flying[flight.cell.index]
         again = self._is_refused(flight, run)
@@ -170,7 +172,8 @@ class Schedule:
     def _launch(self) -> None:
         while self._waiting and self._limiter.ready and len(self._flying) < self._max_concurrency:
             if not self._owner.may_ask(len(self._flying)):
-                self._waiting.clear()
+                if not self._flying:
+                    self._waiting.clear()
                 return
             flight = self._waiting.popleft()
             flight.tries += 1
@@ -178,7 +181,7 @@ class Schedule:
             flight.first_at = flight.first_at or flight.last_at
             flight.taken = self._limiter.take()
             self._flying[flight.cell.index] = flight
-            flight.run = self._owner.ask(flight.cell, Finish(flight, self))
+            flight.run = self._owner.ask(flight.cell, Finish(functools.partial(self._land, flight)))
 
     async def _until_something_happens(self) -> None:
         pause_s = self._limiter.pause_left_s if self._waiting else 0.0

@@ -220,10 +220,8 @@ def _what_would_settle(one: Comparison) -> str:
     if one.p_value < LEVEL <= one.p_holm:
         many = f"{one.variants} variants were tried, and the best of many looks good by luck"
         return f"Alone it would be one, but {many}."
-    if one.more_examples:
-        return f"About {_count(one.more_examples, 'more example')} would settle it, if it stays as it is."
-    if one.more_examples == 0:
-        return "It is close: some more examples would settle it."
+    if one.more_examples is not None:
+        return f"About {_count(max(1, one.more_examples), 'more example')} would settle it, if it stays as it is."
     return "No number of examples would settle it, as it is."
 
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import builtins
+import sys
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from tests.demos import LIMIT_S
+from vig_notebook.errors import ConfigError
+from vig_notebook.tuning.plots import Kind, draw, picture
+
+if TYPE_CHECKING:
+    from tests.tuning.conftest import Maker
+    from vig_notebook.tuning.findings import Findings
+
+DATA = [{"text": name} for name in ("rain", "fire", "stone")]
+KINDS = get_args(Kind)
+
+
+@pytest.fixture
+def findings(make: Maker) -> Findings:
+    scores = {"rain": [0, 0, 1, 1], "fire": [1, 1, 0, 0], "stone": [1, 0, 1, 0]}
+    prompts = {"a": "Write a haiku about {{ text }}", "b": "Write a poem about {{ text }}"}
+    experiment = make(prompts, data=DATA, repeats=2, scorers="json")
+    experiment.run().wait(LIMIT_S)
+    given = {name: iter(values) for name, values in scores.items()}
+    from dataclasses import replace
+
+    from vig_notebook.tuning.scorers import Score
+
+    found = experiment.findings()
+    responses = [
+        replace(r, scores={"json": Score(next(given[str(r.cell.example.variables["text"])]))}) for r in found.responses
+    ]
+    return replace(found, responses=responses)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_altair_draws_every_kind(findings: Findings, kind: Kind) -> None:
+    chart: Any = draw(findings, kind)
+    drawn = chart.to_dict()
+    assert drawn["title"]
+    assert drawn["config"]["background"] == "transparent"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_matplotlib_draws_where_altair_is_absent(
+    findings: Findings, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **options: Any) -> Any:
+        if name.startswith("altair"):
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.delitem(sys.modules, "vig_notebook.tuning.altair_charts", raising=False)
+    monkeypatch.delattr("vig_notebook.tuning.altair_charts", raising=False)
+    figure: Any = draw(findings, kind)
+    figure.canvas.draw()
+    assert figure.axes[0].get_title(loc="left")
+
+
+def test_slope_and_heatmap_show_changes_and_flips(findings: Findings) -> None:
+    slope = picture(findings, "slope", "json").rows
+    assert {(row["example"], row["change"]) for row in slope} == {("1", "better"), ("2", "worse"), ("3", "same")}
+    heat = {(row["variant"], row["example"]): row["flip"] for row in picture(findings, "heatmap").rows}
+    assert heat[("b@v1", "1")] == "+"
+    assert heat[("b@v1", "2")] == "\N{MINUS SIGN}"
+    assert heat[("b@v1", "3")] == ""
+    assert picture(findings, "forest").rows[0]["n"] == 3
+    assert len(picture(findings, "scores").rows) == 6
+    assert {row["measure"] for row in picture(findings, "latency").rows} == {"first token", "whole answer"}
+
+
+def test_nothing_to_plot_is_said(make: Maker) -> None:
+    empty = make(data=DATA)
+    for kind in KINDS:
+        with pytest.raises(ConfigError, match=f"There is nothing to plot as {kind}"):
+            empty.plot(kind)
+    wrong: Any = "pie"
+    with pytest.raises(ConfigError, match="There is no plot 'pie'.*Give one of slope, forest"):
+        empty.plot(wrong)
