@@ -5,7 +5,8 @@
 The server runs in a process of its own, on loopback. CPU time is that of this process. Every round runs all
 readers one after the other, so that a busy machine slows them alike; the best round of each counts.
 
-- bare: aiohttp and msgspec, and nothing but splitting and decoding;
+- bare: aiohttp and msgspec, and nothing but splitting and decoding chunks;
+- text_only: the same, but only the text of a chunk is decoded;
 - document: the loop that the user's document shows (`async for line`, `json.loads`);
 - client: `Client.stream`, with all that it looks after.
 """
@@ -19,13 +20,13 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 
 from vig_notebook.client import Client
-from vig_notebook.wire.chat import ChatRequest
+from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -40,19 +41,20 @@ FIGURE_RATIO = 1.6
 FIGURE_FIRST_TOKEN_S = 0.003
 
 
-class _Delta(msgspec.Struct):
+class _SmallDelta(msgspec.Struct):
     content: str | None = None
 
 
-class _Choice(msgspec.Struct):
-    delta: _Delta
+class _SmallChoice(msgspec.Struct):
+    delta: _SmallDelta
 
 
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice]
+class _SmallChunk(msgspec.Struct):
+    choices: list[_SmallChoice]
 
 
-_DECODE = msgspec.json.Decoder(_Chunk).decode
+_DECODE_ALL = msgspec.json.Decoder(ChatCompletionChunk, dec_hook=lambda _, members: Usage.from_dict(members)).decode
+_DECODE_TEXT = msgspec.json.Decoder(_SmallChunk).decode
 
 
 async def serve(chunks: int) -> None:
@@ -82,8 +84,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ch
     writer.close()
 
 
-async def bare(base_url: str) -> int:
-    """Split and decode, and nothing else."""
+async def _split_and_decode(base_url: str, decode: Callable[[bytes], Any]) -> int:
     count, buffer = 0, b""
     async with (
         aiohttp.ClientSession() as session,
@@ -93,8 +94,18 @@ async def bare(base_url: str) -> int:
             *lines, buffer = (buffer + data).split(b"\n\n")
             for line in lines:
                 if line != b"data: [DONE]":
-                    count += len(_DECODE(line[6:]).choices)
+                    count += len(decode(line[6:]).choices)
     return count
+
+
+async def bare(base_url: str) -> int:
+    """Split and decode, and nothing else: every member of a chunk."""
+    return await _split_and_decode(base_url, _DECODE_ALL)
+
+
+async def text_only(base_url: str) -> int:
+    """Split and decode nothing but the text: less than any client can do."""
+    return await _split_and_decode(base_url, _DECODE_TEXT)
 
 
 async def document(base_url: str) -> int:
@@ -149,7 +160,7 @@ def _cpu_s(reader: Callable[[str], Awaitable[int]], base_url: str, chunks: int) 
 
 
 def _measure(origin: str, per_write: int, chunks: int, rounds: int) -> None:
-    readers = (bare, document, client)
+    readers = (bare, text_only, document, client)
     times: dict[str, list[float]] = {reader.__name__: [] for reader in readers}
     for _ in range(rounds):
         for reader in readers:

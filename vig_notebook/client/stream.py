@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Self
 
+import msgspec
+
 from vig_notebook.client.foreign import cut_off
 from vig_notebook.client.replies import DONE, AnswerBody
 from vig_notebook.errors import ProtocolError, TimedOut, Truncated, VigthoriaError
 from vig_notebook.wire.accumulate import CompletionBuilder, Timings
-from vig_notebook.wire.chat import ChatCompletionChunk, decode_chunk, is_done
+from vig_notebook.wire.chat import ChatCompletionChunk, decode_chunk, decode_usual, is_done
 from vig_notebook.wire.lenient_json import loads
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from vig_notebook.wire.sse import ServerSentEvent
 
 __all__ = ["ChatStream"]
+
+CHUNK_CHARS: Final = 16
+"""No chunk is as short; `[DONE]` and signs of life are."""
 
 _OWN_EVENTS: Final = frozenset({"message", "error"})
 
@@ -71,7 +76,7 @@ class ChatStream:
             self._body = AnswerBody(self._limits, place=exchange.place, content_type=exchange.content_type)
             opened = True
         except VigthoriaError as error:
-            self._note(error, exchange)
+            self._note(error)
             raise
         finally:
             self.status, self.request_id = exchange.status, exchange.request_id
@@ -88,17 +93,15 @@ class ChatStream:
         return self
 
     async def __anext__(self) -> ChatCompletionChunk:
-        exchange, body = self._exchange, self._body
-        if exchange is None or body is None:
-            raise RuntimeError("open the stream first: async with client.stream(request) as chunks")
         try:
+            for chunk in self._chunks:
+                return chunk
             while self._total_s is None:
+                await self._read()
                 for chunk in self._chunks:
                     return chunk
-                if self._total_s is None:
-                    await self._read(exchange, body)
         except VigthoriaError as error:
-            self._note(error, exchange)
+            self._note(error)
             # The frames below hold what the server sent, and with it whatever it echoes.
             error.__context__ = None
             raise error.with_traceback(None) from None
@@ -118,8 +121,11 @@ class ChatStream:
         )
         return self._builder.completion(timings, request_id=exchange.request_id)
 
-    async def _read(self, exchange: Exchange, body: AnswerBody) -> None:
+    async def _read(self) -> None:
         """Get the events that the next bytes complete; after the last ones, decide how it ended."""
+        exchange, body = self._exchange, self._body
+        if exchange is None or body is None:
+            raise RuntimeError("open the stream first: async with client.stream(request) as chunks")
         if self._end is not None:
             self._finish(body, self._end)
             return
@@ -144,7 +150,11 @@ class ChatStream:
         events = body.feed(data)
         if data[-2:] != b"\n\n" and body.ends_in_done:
             events.append(DONE)  # the server may hold the connection: no line end comes
-        self._chunks = self._chunks_of(events)
+        texts = [event.data for event in events if event.event == "message"]
+        if self._first_token_s is None or len(texts) < len(events) or min(map(len, texts), default=0) < CHUNK_CHARS:
+            self._chunks = self._chunks_of(events)
+        else:
+            self._chunks = self._usual_chunks_of(texts)
 
     def _finish(self, body: AnswerBody, cut: Truncated) -> None:
         """Decide whether the answer is whole, when no more bytes come.
@@ -157,8 +167,26 @@ class ChatStream:
             raise (body.misfit() if self._first_token_s is None else None) or cut
         self._close(whole=True)
 
+    def _usual_chunks_of(self, texts: list[str]) -> Iterator[ChatCompletionChunk]:
+        """The chunks of one read of a stream that is under way: the path of nearly every token."""
+        usual, add = decode_usual, self._builder.add
+        before = self._builder.delta_count
+        chunk = None
+        for text in texts:
+            try:
+                chunk = usual(text)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                chunk = decode_chunk(text)
+            if len(chunk.choices) > 1:
+                chunk = decode_chunk(text)
+            yield add(chunk)
+        if self._builder.delta_count > before:
+            self._progress()
+        if chunk is not None:
+            self._look_for_finish(chunk)
+
     def _chunks_of(self, events: list[ServerSentEvent]) -> Iterator[ChatCompletionChunk]:
-        """The chunks of the events of one read. The path of every token."""
+        """The chunks of the events of one read, whatever they are."""
         decode, add = decode_chunk, self._builder.add
         chunk = None
         has_moved = False
@@ -215,21 +243,25 @@ class ChatStream:
     def _has_all_choices(self) -> bool:
         return self._choices == 1 or len(self._builder.completion().choices) >= self._choices
 
-    def _note(self, error: VigthoriaError, exchange: Exchange) -> None:
+    def _note(self, error: VigthoriaError) -> None:
         """Put what is known of the answer into an error, and take keys out of its words."""
         self._close()
         error.completion = self.completion()
+        exchange = self._exchange
+        if exchange is None:
+            return
         error.status = error.status or exchange.status
         error.request_id = error.request_id or exchange.request_id
-        error.seen = exchange.place.words(error.seen)
-        error.what = exchange.place.words(error.what)
-        error.server_message = error.server_message and exchange.place.words(error.server_message)
-        error.code = error.code and exchange.place.words(error.code)
+        words = exchange.place.words
+        error.what, error.seen = words(error.what), words(error.seen)
+        error.server_message = error.server_message and words(error.server_message)
+        error.code = error.code and words(error.code)
 
     def _close(self, *, whole: bool = False) -> None:
         """End the exchange, and the iteration with it; a second call does nothing."""
         if self._exchange is not None and self._total_s is None:
             self._total_s = self._exchange.elapsed_s
+            self._chunks = iter(())
             self._exchange.close(whole=whole)
 
 

@@ -54,6 +54,11 @@ class CompletionBuilder:
         return str(self._choices[min(self._choices)].text) if self._choices else ""
 
     @property
+    def delta_count(self) -> int:
+        """How many chunks brought text so far, reasoning, refusal and arguments included."""
+        return self._delta_count
+
+    @property
     def finished(self) -> bool:
         """Whether the answer is whole: `[DONE]`, or a finish reason for each choice that began."""
         choices = self._choices.values()

@@ -21,6 +21,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "decode_chunk",
+    "decode_usual",
     "is_done",
 ]
 
@@ -48,7 +49,7 @@ def decode_chunk(data: str | bytes, *, event: str = "message") -> ChatCompletion
         if event in _SIGNS_OF_LIFE:
             return ChatCompletionChunk()
     try:
-        chunk = _decode(data)
+        chunk = decode_usual(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         chunk = decode_leniently(_as_text(data))
     if len(chunk.choices) > 1:
@@ -76,4 +77,9 @@ def _decode_unknown_type(_: type, value: object) -> Usage:
     return Usage.from_dict(value)
 
 
-_decode: Final = msgspec.json.Decoder(ChatCompletionChunk, dec_hook=_decode_unknown_type).decode
+decode_usual: Final = msgspec.json.Decoder(ChatCompletionChunk, dec_hook=_decode_unknown_type).decode
+"""The chunk in data of the usual shape, for the path of every token.
+
+Raises `msgspec.DecodeError`, `UnicodeError` or `RecursionError` for every other shape, and leaves
+several choices as they are: what `decode_chunk` is for.
+"""
