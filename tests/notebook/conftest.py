@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
+from jupyter_core.utils import ensure_event_loop
 from traitlets.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from jupyter_client import BlockingKernelClient
 
@@ -19,10 +19,8 @@ LIMIT_S = 30.0
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+def shell() -> Iterator[InteractiveShell]:
     """A terminal's IPython with the extension loaded."""
-    (tmp_path / "ipython").mkdir()
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     # No history: its thread would outlive the test.
     made = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     made.run_line_magic("load_ext", "vig_notebook")
@@ -59,8 +57,16 @@ class Kernel:
                 return message
 
 
+@pytest.fixture(scope="session")
+def kernel_loop() -> Iterator[None]:
+    """The loop that jupyter_client makes at its first call and keeps: made before any test, so that none leaks it."""
+    loop = ensure_event_loop()
+    yield
+    loop.close()
+
+
 @pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+def kernel(kernel_loop: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     """A kernel of its own, with the extension loaded and a demo server that answers at once."""
     monkeypatch.setenv("VIG_DEMO_PACE", "0")
     manager, client = start_new_kernel()
