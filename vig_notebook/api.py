@@ -23,7 +23,7 @@ from vig_notebook.servers import choose
 from vig_notebook.wire.chat import ChatRequest, Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 
     from vig_notebook.chats import Chat
     from vig_notebook.servers import Server
@@ -222,7 +222,7 @@ def stream_chat(
     return "".join(pieces)
 
 
-def stream(asked: Question) -> Iterator[str]:
+def stream(asked: Question) -> Generator[str, None, None]:
     """Ask, and iterate over the text as it comes; blocks between the pieces.
 
     Closing the iterator, or an interrupt while it waits, stops the run and closes its socket.
@@ -362,8 +362,7 @@ def _join(run: Run, chat: Chat, plan: Plan) -> None:
     """Make `run` the next turn of `chat`: it waits for the turn before, and then says what came of it."""
     last = chat.current
     asked = run.request.messages[-1]
-    turn = chat.add(str(asked.content if isinstance(asked, Message) else asked.get("content")))
-    turn.run = run
+    turn = chat.add(str(asked.content if isinstance(asked, Message) else asked.get("content")), run=run)
     if last is not None and last.run is not None and not last.run.state.ended:
         plan.after = last.run
     head = [Message(role="system", content=chat.system)] if chat.system else []
