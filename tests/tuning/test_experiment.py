@@ -157,7 +157,7 @@ class Started:
         self.reached = threading.Event()
 
     def sinks(self, cell: Cell) -> Sequence[Sink]:
-        return (self,)  # type: ignore[return-value]
+        return (self,)
 
     def start(self, run: Run) -> None:
         pass
@@ -173,7 +173,11 @@ class Started:
     def started(self, cell: Cell, run: Run) -> None:
         pass
 
-    ended = scored = started
+    def ended(self, cell: Cell, response: Response) -> None:
+        pass
+
+    def scored(self, cell: Cell, response: Response) -> None:
+        pass
 
     def over(self) -> None:
         pass
@@ -189,6 +193,8 @@ def test_table_is_there_while_cells_stream_and_stop_keeps_the_text(slow: Demo) -
     assert len(experiment.df) == 0
     assert experiment.run() is experiment
     assert len(experiment.runs) == 2
+    assert experiment.progress.eta_s is None
+    assert experiment.progress.in_flight == 2
     assert not experiment.wait(0.0)
     with pytest.raises(ConfigError, match="Scores cannot be changed now"):
         experiment.rescore("json")
@@ -318,6 +324,10 @@ def test_budget_ends_the_asking(make: Maker) -> None:
     assert 1 <= experiment.progress.done < 30
     assert experiment.progress.tokens <= each * 6
     assert experiment.progress.note == f"The rest was not asked: the budget of {round(each * 6):,} tokens is used up."
+    several = make(data=DATA, repeats=10, budget=round(each * 6), max_concurrency=4)
+    several.run().wait(LIMIT_S)
+    assert 1 <= several.progress.done < 30
+    assert several.progress.tokens <= each * 8  # answers differ in length: the mean may fall short by some
     enough = make(data=DATA, repeats=1, budget=1_000_000)
     assert enough.run().wait(LIMIT_S)
     assert enough.progress.done == 3
@@ -387,9 +397,9 @@ def test_scores_are_changed_without_asking(make: Maker) -> None:
     experiment = make(data=DATA, repeats=1, scorers="contains:label")
     experiment.run().wait(LIMIT_S)
     runs = [r.run_id for r in experiment.responses]
-    experiment.rescore(long, scorer("length:5"), lambda r, e: e["missing"]).wait(LIMIT_S)
+    experiment.rescore(long, scorer("length:5"), lambda r, e: bool(e["missing"])).wait(LIMIT_S)
     table = experiment.df
-    assert [name for name in table if name.startswith("score.") and not name.endswith("reason")] == [
+    assert [name for name in map(str, table) if name.startswith("score.") and not name.endswith("reason")] == [
         "score.long", "score.length", "score.lambda",
     ]  # fmt: skip
     assert table["score.long"].eq(1.0).all()
@@ -420,6 +430,26 @@ def test_verdict_compare_flips_and_summary(make: Maker) -> None:
     assert len(experiment.flips(baseline="v2", scorer="lambda")) == 16
     with pytest.raises(ConfigError, match="There is no score 'exact': there is lambda"):
         experiment.compare(scorer="exact")
+
+
+def test_demo_server_is_started_where_nothing_chooses_a_server() -> None:
+    experiment = Experiment("Say hello", max_concurrency=2, repeats=2, store="off")
+    assert experiment.variants[0].model == "demo"
+    experiment.run()
+    try:
+        assert experiment.wait(LIMIT_S)
+        assert [r.status for r in experiment.responses] == ["ok", "ok"]
+    finally:
+        experiment.stop()
+
+
+def test_summary_of_shares_has_an_interval_by_t(make: Maker) -> None:
+    experiment = make(data=DATA, repeats=1, scorers=lambda r, e: 0.1 * len(str(e["text"])))
+    assert experiment.plan().smallest_difference is None
+    experiment.run().wait(LIMIT_S)
+    row = experiment.summary().iloc[0]
+    assert row["score.lambda.low"] < row["score.lambda"] < row["score.lambda.high"]
+    assert make(data=DATA).plan().calls == 9
 
 
 def test_verdict_without_scorer_or_second_variant(make: Maker) -> None:

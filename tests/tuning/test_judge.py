@@ -66,7 +66,11 @@ def test_judge_is_shown_the_question_between_marks_that_nobody_knows() -> None:
 
 
 def test_pairs_are_judged_in_both_orders() -> None:
-    pairs = [("long answer", "short", {}), ("a", "bbb", {}), ("same", "size", {})]
+    pairs: list[tuple[str, str, dict[str, object]]] = [
+        ("long answer", "short", {}),
+        ("a", "bbb", {}),
+        ("same", "size", {}),
+    ]
     with ThreadPoolExecutor(2) as threads:
         found = PairJudge("longer", ask=longer).judge_all(pairs, threads)
     assert (found.wins, found.losses, found.ties, found.self_agreement, found.failed) == (1, 1, 1, 1.0, 0)

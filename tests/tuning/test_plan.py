@@ -70,6 +70,7 @@ def test_plan_without_a_score_or_a_second_variant_promises_no_difference() -> No
     found = make_plan(single, single, [], max_concurrency=1, scored=True, noise=None, prices={})
     assert found.smallest_difference is None
     assert found.tokens_out == 2 * TOKENS_OF_ANSWER
+    assert "difference" not in str(found)
 
 
 def test_plan_of_too_few_examples_says_so() -> None:

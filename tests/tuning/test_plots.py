@@ -30,10 +30,12 @@ def findings(make: Maker) -> Findings:
     from vig_notebook.tuning.scorers import Score
 
     found = experiment.findings()
+    left_out = replace(found.responses[0].cell.example, id="4")
+    alone = replace(found.responses[0], cell=replace(found.responses[0].cell, example=left_out))
     responses = [
         replace(r, scores={"json": Score(next(given[str(r.cell.example.variables["text"])]))}) for r in found.responses
     ]
-    return replace(found, responses=responses)
+    return replace(found, responses=[*responses, replace(alone, scores={"json": Score(1.0)})])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -71,7 +73,7 @@ def test_slope_and_heatmap_show_changes_and_flips(findings: Findings) -> None:
     assert heat[("b@v1", "2")] == "\N{MINUS SIGN}"
     assert heat[("b@v1", "3")] == ""
     assert picture(findings, "forest").rows[0]["n"] == 3
-    assert len(picture(findings, "scores").rows) == 6
+    assert len(picture(findings, "scores").rows) == 7
     assert {row["measure"] for row in picture(findings, "latency").rows} == {"first token", "whole answer"}
 
 
@@ -81,5 +83,5 @@ def test_nothing_to_plot_is_said(make: Maker) -> None:
         with pytest.raises(ConfigError, match=f"There is nothing to plot as {kind}"):
             empty.plot(kind)
     wrong: Any = "pie"
-    with pytest.raises(ConfigError, match="There is no plot 'pie'.*Give one of slope, forest"):
+    with pytest.raises(ConfigError, match=r"There is no plot 'pie'\. Give one of slope, forest"):
         empty.plot(wrong)

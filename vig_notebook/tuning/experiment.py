@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.tuning.asking import Address, Asking, default_model
@@ -380,14 +380,13 @@ class Experiment:
 
     async def _wait_in_loop(self) -> Self:
         self.run()
-        current = self._round
-        if current is not None:
-            try:
-                await current.end.waited()
-            except asyncio.CancelledError:
-                self.stop()
-                raise
-            current.raise_failure()
+        current = cast("Round", self._round)
+        try:
+            await current.end.waited()
+        except asyncio.CancelledError:
+            self.stop()
+            raise
+        current.raise_failure()
         return self
 
 

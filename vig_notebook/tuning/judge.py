@@ -7,6 +7,7 @@ marks that are drawn anew for each question, so that it cannot speak as the judg
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -207,10 +208,7 @@ def _question(example: Mapping[str, object], column: str) -> str:
 def _reply(text: str) -> Mapping[str, object]:
     """The JSON object in a reply, whatever is said around it."""
     for found in re.finditer(r"\{[^{}]*\}", text):
-        try:
-            value = json.loads(found[0])
-        except ValueError:
-            continue
-        if isinstance(value, dict):
+        with contextlib.suppress(ValueError):
+            value: dict[str, object] = json.loads(found[0])
             return value
     raise ValueError(f"the judge gave no JSON object, but {text[:80]!r}")

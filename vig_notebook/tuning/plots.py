@@ -69,7 +69,7 @@ def picture(findings: Findings, kind: Kind, scorer: str | None = None) -> Pictur
         ConfigError: There is no such kind or score, or nothing to draw.
     """
     if kind not in get_args(Kind):
-        raise ConfigError(f"There is no plot {kind!r}", seen="", advice=f"Give one of {', '.join(get_args(Kind))}")
+        raise ConfigError(f"There is no plot {kind!r}", advice=f"Give one of {', '.join(get_args(Kind))}")
     score = next(iter(findings.named(scorer)), "")
     makers = {"slope": _slope, "forest": _forest, "scores": _scores, "latency": _latency, "heatmap": _heatmap}
     made = makers[kind](findings, score)

@@ -6,6 +6,7 @@ Everything that changes a response happens on the streaming thread; other thread
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -18,7 +19,6 @@ from vig_notebook.tuning.responses import Status, from_run, never_asked
 from vig_notebook.tuning.schedule import Schedule
 
 if TYPE_CHECKING:
-    import concurrent.futures
     from collections.abc import Callable, Sequence
 
     from vig_notebook.run import Run
@@ -130,7 +130,7 @@ class Round:
             max_concurrency=max_concurrency,
             max_wait_s=endpoint.limits.max_retry_wait_s,
         )
-        self._future: concurrent.futures.Future[None] | None = None
+        self._future: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     # From any thread.
 
@@ -156,8 +156,7 @@ class Round:
 
     def raise_failure(self) -> None:
         """Raise what went wrong inside, once the end is reached; an error of a cell is not meant."""
-        if self._future is not None and self._future.done():
-            self._future.result()
+        self._future.result(0)
 
     @property
     def eta_s(self) -> float | None:

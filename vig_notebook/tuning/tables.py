@@ -68,10 +68,8 @@ def _counts(responses: Sequence[Response]) -> dict[str, object]:
 def _rate(scorer: str, scores: Mapping[str, Sequence[float]]) -> dict[str, object]:
     """Mean over the examples' means, and its interval: Wilson's where each example is right or wrong throughout."""
     means = [fmean(values) for values in scores.values() if values]
-    if set(means) <= {0.0, 1.0}:
-        interval = statistics.wilson(sum(means), len(means))
-    else:
-        interval = statistics.t_interval(means)
+    clear = set(means) <= {0.0, 1.0}
+    interval = statistics.wilson(sum(means), len(means)) if clear else statistics.t_interval(means)
     return {
         f"score.{scorer}": fmean(means) if means else None,
         f"score.{scorer}.low": interval.low,
