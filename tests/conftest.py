@@ -131,8 +131,9 @@ def running_runs() -> set[str]:
 
 
 def other_threads() -> set[threading.Thread]:
-    """The threads but the streaming thread."""
-    return {thread for thread in threading.enumerate() if thread.name != STREAMING_THREAD}
+    """The threads but the streaming thread, and those of a loop's pool, which end with the loop."""
+    allowed = (STREAMING_THREAD, "asyncio_")
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(allowed)}
 
 
 def open_sockets() -> set[str]:

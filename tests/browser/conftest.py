@@ -125,4 +125,5 @@ def notebook(
     browser_context.tracing.stop_chunk(**({"path": RESULTS / f"{name}.zip"} if failed else {}))
     notebook.page.close()
     lab.end_kernels()
+    lab.forget_theme()
     assert not notebook.page_errors, f"the page threw {notebook.page_errors}"

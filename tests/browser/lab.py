@@ -104,6 +104,11 @@ class Lab:
         for session in self._ask("api/sessions"):
             self._ask(f"api/sessions/{session['id']}", method="DELETE")
 
+    def forget_theme(self) -> None:
+        """Open the next page in the light theme."""
+        theme = self.root / "settings" / "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+        theme.unlink(missing_ok=True)
+
     @property
     def _log(self) -> Path:
         return self.root / "lab.log"
