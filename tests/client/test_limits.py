@@ -141,6 +141,26 @@ async def test_loop_that_stands_still_again_and_again_ends_all_the_same(monkeypa
     over = True
 
 
+async def test_cancellation_by_two_is_not_a_timeout() -> None:
+    dog = Watchdog(asyncio.get_running_loop(), place="x", total_timeout_s=0.01)
+
+    async def wait() -> TimedOut | None:
+        task = asyncio.current_task()
+        assert task is not None
+        dog.enter()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            task.cancel()  # somebody else, at the same moment
+            return dog.take_expiry(task)
+        raise AssertionError("nobody cancelled")
+
+    task = asyncio.create_task(wait())
+    with pytest.raises(asyncio.CancelledError):
+        assert await task is None
+    dog.close()
+
+
 async def test_silence_after_the_finish_is_the_end(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
     server.play(HEAD + event("a") + FINISH, Repeat(b": ping\n\n", 0.02))
     async with make_client(finish_grace_s=0.2) as client:

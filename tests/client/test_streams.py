@@ -62,6 +62,9 @@ USAGE = '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_t
 WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"ab"},"finish_reason":"stop"}]}'
 AB = event("a") + event("b")
 
+LATER = b'data: {"choices":[{"index":0,"delta":{"content":"b"},"logprobs":NaN}]}\n\n' + DONE
+PAIR = b'data: {"choices":[{"delta":{"content":"x"}},{"delta":{"content":"y"}}]}\n\n'
+
 SHAPES = [
     Row("plain", (sse(A, B, STOP, "[DONE]"),), "ab"),
     Row(
@@ -135,6 +138,14 @@ SHAPES = [
         "a",
     ),
     Row("nested too deep", (sse(A, '{"x":' * 5000 + "1" + "}" * 5000, "[DONE]"),), "a", "protocol"),
+    Row("NaN logprobs mid-stream", (HEAD + event("a"), Sleep(0.02), LATER), "ab"),
+    Row("two choices without index mid-stream", (HEAD + event("a"), Sleep(0.02), PAIR + DONE), "ax"),
+    Row(
+        "malformed chunk mid-stream",
+        (HEAD + event("a"), Sleep(0.02), b"data: {" + b"x" * 20 + b"\n\n"),
+        "a",
+        "protocol",
+    ),
     Row("duplicate keys", (sse('{"choices":[],"choices":[{"delta":{"content":"a"}}]}', "[DONE]"),), "a"),
     Row("content a number", (sse(delta('"content":5'), "[DONE]"),), "", "protocol"),
     Row("choices a text", (sse('{"choices":"x"}', "[DONE]"),), "", "protocol"),
@@ -282,7 +293,7 @@ FRAMING = [
     Row("mixed ends", (HEAD + event("a").replace(b"\n", b"\r\n") + event("b") + DONE.replace(b"\n", b"\r"),), "ab"),
     Row("CR and LF in two pieces", (HEAD + event("a").rstrip() + b"\r", b"\n\r", b"\n" + event("b") + DONE), "ab"),
     Row("BOM", (HEAD + b"\xef\xbb\xbf" + AB + DONE,), "ab"),
-    Row("BOM cut", (HEAD + b"\xef", b"\xbb", b"\xbf" + AB + DONE), "ab"),
+    Row("BOM cut", (HEAD + b"\xef", Sleep(0.02), b"\xbb", Sleep(0.02), b"\xbf" + AB + DONE), "ab"),
     Row("BOM twice is an unknown field", (HEAD + b"\xef\xbb\xbf\xef\xbb\xbf" + AB + DONE,), "b"),
     Row("data over several lines", (HEAD + b'data: {"choices":\ndata: [{"delta":{"content":"a"}}]}\n\n' + DONE,), "a"),
     Row("id, retry and event", (HEAD + b"id: 7\nretry: 10\nevent: message\n" + event("a") + DONE,), "a"),

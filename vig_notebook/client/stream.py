@@ -248,8 +248,7 @@ class ChatStream:
         self._close()
         error.completion = self.completion()
         exchange = self._exchange
-        if exchange is None:
-            return
+        assert exchange is not None  # noqa: S101 - it is what failed
         error.status = error.status or exchange.status
         error.request_id = error.request_id or exchange.request_id
         words = exchange.place.words
