@@ -220,7 +220,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 times = []
 for number in range(int(sys.argv[2])):
-    keep(store, f"run {number}")
+    ask(store, f"run {number}")
     begun = time.perf_counter()
     store.flush()
     times.append(time.perf_counter() - begun)
