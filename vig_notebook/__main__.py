@@ -1,22 +1,33 @@
 """`python -m vig_notebook "prompt"`: the answer on standard output, as it comes.
 
 The prompt comes from the words of the command line, or from standard input; with both, what is piped in
-stands below the words. Exit code 0 for a whole answer, 1 for one that failed, 2 for a bad call, 130 for Ctrl+C.
+stands below the words. What else there is to say goes to standard error.
+
+====  ==========================================================
+0     the answer is whole, or whoever read it has enough
+1     it failed; what had come is on standard output
+2     a bad call or setting: nothing was sent
+130   Ctrl+C; what had come is on standard output
+====  ==========================================================
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
+from contextlib import closing
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from vig_notebook.api import question, stream
-from vig_notebook.errors import ConfigError, VigthoriaError
-from vig_notebook.render import visible
+from vig_notebook.errors import ConfigError, VigthoriaError, excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from typing import TextIO
+
+    from vig_notebook.settings import Endpoint
 
 FAILED, BAD_CALL, INTERRUPTED = 1, 2, 130
 
@@ -29,12 +40,15 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read the answer has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:  # only standard input and output are files here
+        _drop_output()
+        return _complain(f"standard input or output failed: {error.strerror}.", FAILED)
     except ConfigError as error:
-        return _complain(error, BAD_CALL)
+        return _complain(str(error), BAD_CALL)
     except VigthoriaError as error:
-        return _complain(error, FAILED)
+        return _complain(str(error), FAILED)
     return 0
 
 
@@ -52,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _print_answer(options: argparse.Namespace) -> None:
+    # Imported here, where Ctrl+C is expected: it is most of the time that a start takes.
+    from vig_notebook.api import question, stream
+    from vig_notebook.render import visible
+
+    output = _output()
     asked = question(
         _prompt(options.prompt),
         model=options.model,
@@ -61,25 +80,64 @@ def _print_answer(options: argparse.Namespace) -> None:
         profile=options.profile,
         parameters={"temperature": options.temperature, "max_tokens": options.max_tokens},
     )
-    if asked.server.endpoint.kind == "demo":
-        print(f"[{asked.server.endpoint.name}: set VIGTHORIA_API_KEY to ask Vigthoria]", file=sys.stderr)
+    _say_who_answers(asked.server.endpoint)
     # A terminal obeys the escape codes that a model writes; a file or a pipe takes the text as it is.
-    shown = visible if sys.stdout.isatty() else str
+    shown = visible if output.isatty() else str
+    with closing(stream(asked)) as pieces:
+        _write(map(shown, pieces), output)
+
+
+def _write(pieces: Iterable[str], output: TextIO) -> None:
+    """Write the pieces as they come, and end the last line, also when they end in an error."""
+    last = ""
     try:
-        for piece in stream(asked):
-            sys.stdout.write(shown(piece))
-            sys.stdout.flush()
+        for piece in pieces:
+            output.write(piece)
+            output.flush()
+            last = piece or last
     finally:
-        print(flush=True)
+        if last and not last.endswith("\n"):
+            output.write("\n")
+            output.flush()
+
+
+def _output() -> TextIO:
+    if sys.stdout is None:  # closed by whoever started this
+        raise OSError(errno.EBADF, "there is no standard output")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an encoding that lacks a letter loses the letter alone
+    return sys.stdout
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere: Python would try again at its end, and complain."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _prompt(words: list[str]) -> str:
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    return "\n\n".join(filter(None, [" ".join(words), piped.strip()]))
+    return "\n\n".join(filter(None, [" ".join(words), _piped().strip()]))
 
 
-def _complain(error: VigthoriaError, code: int) -> int:
-    print(f"vig_notebook: {visible(str(error))}", file=sys.stderr)
+def _piped() -> str:
+    """What is piped in: UTF-8 whatever the locale, and else what the locale says."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode(sys.stdin.encoding, "replace")
+
+
+def _say_who_answers(endpoint: Endpoint) -> None:
+    if endpoint.kind in {"demo", "local"}:
+        print(f"[{endpoint.name}: set VIGTHORIA_API_KEY to ask Vigthoria]", file=sys.stderr)
+
+
+def _complain(sentence: str, code: int) -> int:
+    # Not `render.visible`, which is most of what there is to import: an error is one line.
+    print(f"vig_notebook: {excerpt(sentence, max_chars=2000)}", file=sys.stderr)
     return code
 
 
