@@ -22,13 +22,13 @@ __all__ = ["code_block", "escape_code"]
 # Lexers are hundreds of regular expressions written for honest code: only those of languages that people
 # ask for are used, and only on texts on which they were measured.
 _LANGUAGES = """
-    ada awk bash bat batch bib bibtex c c# c++ clojure cmake cmd cobol coffeescript console cpp cs csharp css cu cuda
-    dart delphi diff docker dockerfile elixir elm erlang ex f# f90 fish fortran fs fsharp gdscript glsl go golang
-    gradle graphql groovy haskell hcl hs html http ini ipython java javascript jinja jl js json json5 jsonc jsx
-    julia kotlin kt latex less lisp lua make makefile markdown mathematica matlab md nginx nim nix objc
-    objective-c ocaml octave pascal perl php pl postgres postgresql powershell prolog proto protobuf ps1 py
-    py3 pycon python python3 r rb react rs rst ruby rust sass scala scheme scss sh shell solidity sql sqlite
-    svg swift systemverilog tcl terraform tex toml ts tsx typescript vb vb.net verilog vhdl vim vue wolfram
+    ada awk bash bat batch bib bibtex c c# c++ clojure cmake cobol coffeescript console cpp cs csharp css
+    cu cuda dart delphi diff docker dockerfile elixir elm erlang ex f# f90 fish fortran fsharp gdscript
+    glsl go golang graphql groovy haskell hcl hs html http ini ipython java javascript jinja jl js json
+    json5 jsx julia kotlin latex less lisp lua make makefile markdown mathematica matlab md nginx nim nix
+    objc objective-c ocaml octave pascal perl php pl postgres postgresql powershell prolog proto protobuf
+    ps1 py py3 pycon python python3 r rb react rs rst ruby rust sass scala scheme scss sh shell solidity
+    sql swift systemverilog tcl terraform tex toml ts tsx typescript vb.net verilog vhdl vim vue wolfram
     xml yaml yml zig zsh
 """
 _KNOWN = frozenset(_LANGUAGES.split())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vig_notebook.render.code import code_block, escape_code
 from vig_notebook.render.inline import InlineWriter, escape_text
-from vig_notebook.render.parser import DEEPEST, is_no_prose, parse_blocks, parse_inline
+from vig_notebook.render.parser import is_no_prose, parse_blocks, parse_inline
 from vig_notebook.render.visible import plain_lines
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def write_segment(
     if tokens is None:
         return _plain_block(plain_lines(source))
     most = _SHORT_HTML + _MOST_HTML_PER_CHARACTER * len(text) + sum(map(len, images.values()))
-    writer = _BlockWriter(text.split("\n"), begin, env, images)
+    writer = _BlockWriter(begin, env, images)
     html = "".join(map(writer.write, _top_blocks(tokens)))
     return html if len(html) <= most else _plain_block(plain_lines(source))
 
@@ -119,24 +119,18 @@ def _top_blocks(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 class _BlockWriter:
     """Writes the blocks of one segment, in order."""
 
-    def __init__(
-        self, lines: list[str], begin: Continuation, env: MutableMapping[str, Any], images: dict[str, str]
-    ) -> None:
-        self._lines = lines
+    def __init__(self, begin: Continuation, env: MutableMapping[str, Any], images: dict[str, str]) -> None:
         self._env = env
         self._images = images
         self._inline = InlineWriter(images)
         self._repeated_lines = begin.prefix.count("\n")
         self._first_number = begin.number
         self._goes_on = begin.is_same_block
-        self._numbers: list[int] = []  # of the next item of each open list; 0 where no number is written
+        self._numbers: list[int | None] = []  # of the next item of each open list, where it is written out
         self._closers: list[str] = []  # of each open list
 
     def write(self, block: Sequence[Token]) -> str:
         """HTML of one block of the top level."""
-        if any(token.nesting > 0 and token.level + 1 >= DEEPEST for token in block):
-            # The parser drops what is deeper.
-            return _plain_block("\n".join(self._lines[slice(*(block[0].map or (0, 0)))]))
         block = self._shown(block)
         self._parse_inline(block)
         out = [self._block(token) for token in block if not token.hidden]
@@ -183,6 +177,8 @@ class _BlockWriter:
             case "fence" | "code_block":
                 code = self._with_images(token.content)
                 return code_block(code, token.info, goes_on=self._repeats(token))
+            case "plain_block":
+                return _plain_block(self._with_images(token.content))
             case "math_block":
                 return self._inline.formula(token.content, "div") + "\n"
             case "math_open":
@@ -194,24 +190,24 @@ class _BlockWriter:
 
     def _open_list(self, token: Token) -> str:
         """The vocabulary has no `start`: a list that starts elsewhere than at 1 has its numbers written out."""
-        number = 0
+        number = None
         if token.type == "ordered_list_open":
             number = int(token.attrs.get("start", 1))
             if self._goes_on and self._first_number is not None and token.level == 0:
                 number = self._first_number
-            if number == 1 and not (self._repeats(token)):
-                number = 0
-        tag = "ol" if token.type == "ordered_list_open" and not number else "ul"
-        self._numbers.append(number)
+        is_usual = number == 1 and not self._repeats(token)
+        tag = "ol" if is_usual else "ul"
+        self._numbers.append(None if is_usual else number)
         self._closers.append(f"</{tag}>\n")
-        return '<ul class="vig-ol">\n' if number else f"<{tag}>\n"
+        return '<ul class="vig-ol">\n' if self._numbers[-1] is not None else f"<{tag}>\n"
 
     def _item(self, token: Token) -> str:
         number = self._numbers[-1]
-        self._numbers[-1] += 1 if number else 0
+        if number is not None:
+            self._numbers[-1] = number + 1
         if self._repeats(token):
             return '<li class="vig-cont">'
-        if number:
+        if number is not None:
             return f'<li><span class="vig-num">{number}.</span> '
         return '<li class="vig-task">' if token.info == "task" else "<li>"
 

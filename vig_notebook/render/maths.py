@@ -29,6 +29,9 @@ _ARRAY = re.compile(r"\\begin\s*\{(?:sub)?array\}(?!\s*(?:\[[tbc]\])?\s*\{[lcr|:
 _ESCAPES = frozenset("\\{}$%&#_|,;:!> \n'.\"^~=")
 _ROW_GAP = re.compile(r"\\\\\*?\s*\[(?!\s*\d{1,2}(?:\.\d+)?\s*(?:pt|px|em|ex|mm)\s*\])")
 _BLOCK_START = re.compile(r"\$\$|\\\[|\\begin\{([A-Za-z]+\*?)\}")
+# Words in a row are prose between two prices, unless a command says that they are text.
+_TEXT_IN_FORMULA = re.compile(r"\\(?:text\w*|mbox|hbox|operatorname|math\w+|tag)\*?\s*\{[^{}]*\}|\\[A-Za-z]+")
+_PROSE = re.compile(r"[^\W\d_]{2,}[,.;:]? [^\W\d_]{3,}")
 _AFTER_BLOCK = ".,;: \t"
 
 
@@ -90,7 +93,7 @@ def _inline_end(src: str, start: int, limit: int) -> int:
     # `$5 and $6` is money: a formula neither ends after a space nor before a digit.
     if end < 0 or src[end - 1].isspace() or src[end + 1 : end + 2].isdigit():
         return -1
-    return end + 1
+    return -1 if _PROSE.search(_TEXT_IN_FORMULA.sub("", src[start:end])) else end + 1
 
 
 def _after(src: str, closer: str, start: int, limit: int) -> int:

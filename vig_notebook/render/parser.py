@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from markdown_it.rules_block import StateBlock
 
-__all__ = ["DEEPEST", "is_no_prose", "parse_blocks", "parse_inline"]
+__all__ = ["is_no_prose", "parse_blocks", "parse_inline"]
 
-DEEPEST = 24  # levels of nesting: a list in a list costs two
+_DEEPEST = 24  # levels of nesting: a list in a list costs two
 _MOST_COLUMNS = 64
 _MOST_BRACKETS = 10
 _MOST_PAIR_MARKS = 300
@@ -59,7 +59,7 @@ def _any_link(url: str) -> bool:  # noqa: ARG001 - the signature of markdown-it'
 
 
 def _markdown(*, pairs: bool) -> MarkdownIt:
-    md = MarkdownIt("commonmark", {"html": False, "maxNesting": DEEPEST}).enable("strikethrough")
+    md = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable("strikethrough")
     md.disable(["html_block", "html_inline"])
     md.block.ruler.before("code", "table", _guarded_table, {"alt": ["paragraph", "reference"]})
     md.block.ruler.before("fence", "math_block", math_block, {"alt": ["paragraph", "reference", "blockquote", "list"]})
@@ -76,9 +76,29 @@ _MARKDOWN_WITHOUT_PAIRS = _markdown(pairs=False)
 
 
 def parse_blocks(src: str, env: MutableMapping[str, Any]) -> list[Token]:
-    """Parse the block structure; the inline tokens are left without children."""
+    """Parse the block structure; the inline tokens are left without children.
+
+    What is nested too deep becomes one token `plain_block` with its text: markdown-it would drop it, and all that
+    comes after it.
+    """
     tokens: list[Token] = []
-    _MARKDOWN.block.parse(src, _MARKDOWN, env, tokens)
+    first_line = 0
+    while src:
+        found: list[Token] = []
+        _MARKDOWN.block.parse(src, _MARKDOWN, env, found)
+        deep = next((at for at, token in enumerate(found) if token.nesting > 0 and token.level + 1 >= _DEEPEST), None)
+        start = None if deep is None else max(at for at in range(deep + 1) if found[at].level == 0)
+        for token in found[:start]:
+            token.map = [line + first_line for line in token.map] if token.map else None
+            tokens.append(token)
+        if start is None:
+            break
+        lines = src.split("\n")
+        begin = (found[start].map or [0])[0]
+        end = next((at for at in range(begin, len(lines)) if not lines[at].strip()), len(lines))
+        place = [first_line + begin, first_line + end]
+        tokens.append(Token("plain_block", "", 0, map=place, content="\n".join(lines[begin:end])))
+        src, first_line = "\n".join(lines[end:]), first_line + end
     return tokens
 
 
