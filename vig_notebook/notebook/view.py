@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 from IPython.display import display, update_display
 
-from vig_notebook.notebook.record import ending_html, record
+from vig_notebook.notebook.answer_view import AnswerView
+from vig_notebook.notebook.record import record
 from vig_notebook.notebook.words import announcement, status_html
 from vig_notebook.render import STYLE, escape_text
 
@@ -31,38 +32,7 @@ if TYPE_CHECKING:
     from vig_notebook.notebook.record import Format
     from vig_notebook.run import Run
 
-__all__ = ["RunView", "Segments"]
-
-
-def html_output(html: str) -> tuple[dict[str, object], ...]:
-    """What an Output widget's `outputs` is assigned to show our HTML."""
-    return ({"output_type": "display_data", "data": {"text/html": html}, "metadata": {}},)
-
-
-class Segments:
-    """A growing text as a column of Output widgets, of which only the last is ever sent again."""
-
-    def __init__(self) -> None:
-        self._layout = widgets.Layout()  # one for all: each widget would open a comm for its own
-        self._outputs = [self._output("")]
-        self._tail = ""
-        self.box = widgets.VBox(self._outputs, layout=self._layout)
-
-    def paint(self, renderer: Renderer) -> None:
-        """Bring the column up to date: at most one message, and three where a segment was finished."""
-        tail = renderer.tail_html()
-        frozen = renderer.frozen
-        first = len(self._outputs) - 1
-        if first < len(frozen):
-            self._outputs[first].outputs = html_output(frozen[first])
-            self._outputs += [self._output(html) for html in (*frozen[first + 1 :], tail)]
-            self.box.children = tuple(self._outputs)
-        elif tail != self._tail:
-            self._outputs[-1].outputs = html_output(tail)
-        self._tail = tail
-
-    def _output(self, html: str) -> widgets.Output:
-        return widgets.Output(outputs=html_output(html) if html else (), layout=self._layout)
+__all__ = ["RunView"]
 
 
 class RunView:
@@ -73,9 +43,7 @@ class RunView:
         self._run: Run | None = None
         self._display_id: str | None = None
         self._announced = ""
-        self._segments = Segments()
-        self._thoughts: Segments | None = None
-        self._fold: widgets.Accordion | None = None
+        self._answer = AnswerView(form=form)
         self._status = widgets.HTML(layout=widgets.Layout(flex="1 1 auto", width="auto"))
         self._announcer = widgets.HTML()
         self.stop_button = widgets.Button(
@@ -89,7 +57,7 @@ class RunView:
         header = widgets.HBox([self._status, self.stop_button])
         header.add_class("vig-header")
         style = widgets.HTML(f"<style>{STYLE}</style>", layout=widgets.Layout(display="none"))
-        self.box = widgets.VBox([style, header, self._announcer, self._segments.box])
+        self.box = widgets.VBox([style, header, self._announcer, self._answer.box])
         self.box.add_class("vig-view")
 
     def watch(self, run: Run) -> None:
@@ -113,25 +81,17 @@ class RunView:
 
     def paint_answer(self, renderer: Renderer) -> None:
         """Bring the segments up to date."""
-        self._segments.paint(renderer)
+        self._answer.paint_answer(renderer)
 
     def paint_reasoning(self, renderer: Renderer, *, seconds: float, over: bool) -> None:
         """Bring the folded reasoning up to date; the fold appears with the first of it."""
-        if self._thoughts is None or self._fold is None:
-            self._thoughts = Segments()
-            self._fold = widgets.Accordion([self._thoughts.box], selected_index=None)
-            self._fold.add_class("vig-fold")
-            self.box.children = (*self.box.children[:3], self._fold, *self.box.children[3:])
-        self._thoughts.paint(renderer)
-        title = f"Reasoned for {seconds:.0f} s" if over else f"Reasoning… {seconds:.0f} s"
-        if self._fold.titles != (title,):
-            self._fold.titles = (title,)
+        self._answer.paint_reasoning(renderer, seconds=seconds, over=over)
 
     def end(self, run: Run) -> None:
         """Replace the view by the record, and take the button away where the view stays."""
         bundle, metadata = record(run, form=self._form)
         self.stop_button.layout.display = "none"
-        self._segments.box.children += (widgets.Output(outputs=html_output(ending_html(run, form=self._form))),)
+        self._answer.end(run)
         if self._display_id is not None:
             update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id)
 
