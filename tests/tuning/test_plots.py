@@ -62,7 +62,7 @@ def test_matplotlib_draws_where_altair_is_absent(
     monkeypatch.delattr("vig_notebook.tuning.altair_charts", raising=False)
     figure: Any = draw(findings, kind)
     figure.canvas.draw()
-    assert figure.axes[0].get_title(loc="left")
+    assert figure.get_suptitle() == picture(findings, kind).title
 
 
 def test_slope_and_heatmap_show_changes_and_flips(findings: Findings) -> None:

@@ -33,7 +33,7 @@ def figure(picture: Picture) -> Figure:
     axes = made.add_subplot()
     makers = {"slope": _slope, "forest": _forest, "scores": _scores, "latency": _latency, "heatmap": _heatmap}
     makers[picture.kind](axes, picture)
-    axes.set_title(picture.title, loc="left", color=INK)
+    made.suptitle(picture.title, x=0.01, ha="left", color=INK)
     axes.set_facecolor("none")
     axes.tick_params(colors=INK)
     axes.xaxis.label.set_color(INK)
