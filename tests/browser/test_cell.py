@@ -253,7 +253,8 @@ def test_narrow_window_keeps_stop_and_text_inside(notebook: Notebook) -> None:
 
 
 CONTRASTS = """() => {
-    const rgb = text => text.match(/[\\d.]+/g).map(Number);
+    const rgb = text => text.match(/[\\d.]+/g).map(Number)
+        .map((value, i) => i < 3 && text.startsWith('color(') ? value * 255 : value);
     const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
         .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
         .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
