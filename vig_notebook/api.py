@@ -23,7 +23,7 @@ from vig_notebook.servers import choose
 from vig_notebook.wire.chat import ChatRequest, Message
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 
     from vig_notebook.chats import Chat
     from vig_notebook.servers import Server
@@ -253,7 +253,7 @@ async def stream_chat_async(
     key_env: str | None = None,
     profile: str | None = None,
     **params: object,
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Stream an answer as an async generator of text.
 
     Leaving the loop, closing the generator or cancelling the task that reads it stops the run and closes

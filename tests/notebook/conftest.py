@@ -13,7 +13,7 @@ from traitlets.config import Config
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_client import BlockingKernelClient
+    from jupyter_client.blocking.client import BlockingKernelClient
 
 LIMIT_S = 30.0
 
