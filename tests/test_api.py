@@ -114,7 +114,8 @@ async def test_stream_chat_async_that_fails_raises_after_its_text(fast: Demo) ->
 
 
 def test_start_takes_messages_as_dicts_and_as_messages(fast: Demo) -> None:
-    messages: list[Message | dict[str, object]] = [{"role": "system", "content": "Be brief"}, Message(role="user", content="Hello")]
+    asked = Message(role="user", content="Hello")
+    messages: list[Message | dict[str, object]] = [{"role": "system", "content": "Be brief"}, asked]
     run = start(messages, **where(fast))
     assert [m["role"] for m in run.request.to_body()["messages"]] == ["system", "user"]
     assert run.text

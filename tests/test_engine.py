@@ -106,10 +106,11 @@ def test_shared_is_made_once_for_all_who_ask(own_engine: Engine) -> None:
         await asyncio.sleep(0)
         return 7
 
-    async def ask_twice() -> tuple[int, int]:
-        return await asyncio.gather(own_engine.shared("x", make), own_engine.shared("x", make))
+    async def ask_twice() -> list[int]:
+        first, second = await asyncio.gather(own_engine.shared("x", make), own_engine.shared("x", make))
+        return [first, second]
 
-    assert own_engine.run(ask_twice()).result(LIMIT_S) == (7, 7)
+    assert own_engine.run(ask_twice()).result(LIMIT_S) == [7, 7]
     assert own_engine.run(own_engine.shared("x", make)).result(LIMIT_S) == 7
     assert made == [1]
 
