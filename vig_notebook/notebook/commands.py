@@ -1,4 +1,4 @@
-"""The line commands of `%vigthoria`: status, help, stop, models, reset, set."""
+"""The line commands of `%vigthoria`: status, help, stop, models, reset, set, profile, doctor, local."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from traitlets import TraitError
 from vig_notebook.chats import named_chats
 from vig_notebook.engine import engine
 from vig_notebook.errors import VigthoriaError
+from vig_notebook.notebook.doctor import run_doctor
 from vig_notebook.notebook.local_commands import run_local
 from vig_notebook.notebook.options import member, nearest
+from vig_notebook.notebook.profile_commands import run_profile
 from vig_notebook.notebook.words import error_text, facts
 from vig_notebook.servers import choose, models
 
@@ -172,6 +174,16 @@ def _typed(name: str, text: str) -> object:
     return member(f"{name}={text}")[1] if numeric else text
 
 
+def _profile(magic: Defaults, words: list[str]) -> None:
+    run_profile(magic, words, _say)
+
+
+def _doctor(magic: Defaults, words: list[str]) -> None:
+    if words:
+        raise UsageError("doctor wants nothing: it looks at the server that a cell without options asks")
+    run_doctor(magic, _say)
+
+
 def _local(_magic: Defaults, words: list[str]) -> None:
     run_local(words, _say)
 
@@ -191,5 +203,7 @@ COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "models": _models,
     "reset": _reset,
     "set": _set,
+    "profile": _profile,
+    "doctor": _doctor,
     "local": _local,
 }

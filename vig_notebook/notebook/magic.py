@@ -81,6 +81,8 @@ class Vigthoria(Magics):
             %vigthoria stop            stop every answer
             %vigthoria reset NAME      forget a conversation
             %vigthoria set model=NAME  a default for the cells that follow; see also %config Vigthoria
+            %vigthoria profile NAME    ask the server of this profile; alone, the list; `profile -` goes back
+            %vigthoria doctor          check server, key, TLS, model, first token and versions, and say what to do
             %vigthoria local           start the small model on this machine; also: local stop, local install,
                                        local remove, local status, local --gguf FILE
             %vigthoria help            this page
