@@ -139,7 +139,7 @@ WHOLE = {
     "rising backticks": _rising,
     "list staircase": _staircase,
     "one code block": lambda size: "```python\n" + _lines("x = f(1) + 'a'  # note\n", size),
-    "dense code": lambda size: "```python\n" + _lines("(1,+[{-\n", size),
+    "dense code": lambda size: "```python\n" + _lines("(1)+[{}]-\n", size),
     "quotes in code": lambda size: "```python\n" + _lines("'\"\n", size),
     "one list": lambda size: _lines("- an item with some *text* in it\n", size),
     "one table": lambda size: "| a | b |\n|---|---|\n" + _lines("| one *cell* | another |\n", size),

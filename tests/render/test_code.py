@@ -36,11 +36,31 @@ def test_label_is_only_a_word() -> None:
 
 def test_too_much_code_is_plain_and_says_why() -> None:
     assert "python · not coloured: over 20,000 characters" in code_block("x = 1\n" * 4_000, "python")
-    assert "json · not coloured: a line of over 1,000 characters" in code_block("[" + "1," * 1_000 + "]", "json")
+    assert "json · not coloured: a line of over 400 characters" in code_block("[" + "1," * 1_000 + "]", "json")
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "reason"),
+    [
+        ("c", "/*\n" * 60, "too many open /*"),
+        ("pascal", "{\n" * 60, "too many open {"),
+        ("java", "public word\n" * 60, "words, not code"),
+    ],
+)
+def test_code_on_which_lexers_are_slow_is_plain(language: str, source: str, reason: str) -> None:
+    html = code_block(source, language)
+    assert f"{language} · not coloured: {reason}" in html
+    assert "<span" not in html
+
+
+def test_java_is_coloured() -> None:
+    source = 'class A {\n  /** Says it. */\n  public static void main(String[] args) { say("x"); }\n}\n'
+    assert '<span class="nf">main</span>' in code_block(source * 20, "java")
+    assert '<span class="kc">true</span>' in code_block("public word = true;\n" * 60, "java")
 
 
 def test_dense_code_is_coloured_in_part_and_whole_in_text() -> None:
-    source = "(1,[{-\n" * 1_000
+    source = "(1)+[{}]\n" * 1_000
     html = code_block(source, "python")
     assert "".join(check(html).text) == "python" + source + "\n"
     assert len(html) < 30 * len(source)

@@ -32,8 +32,15 @@ _LANGUAGES = """
     xml yaml yml zig zsh
 """
 _KNOWN = frozenset(_LANGUAGES.split())
+_LIKE_JAVA = frozenset(("java", "groovy", "c#", "cs", "csharp"))
 _LONGEST_BLOCK = 20_000
-_LONGEST_LINE = 1_000  # most expressions that backtrack do so within a line
+_LONGEST_LINE = 400  # most expressions that backtrack do so within a line
+# Others search a long way for the end of what was opened, from each opening anew,
+_PAIRS = (("/*", "*/"), ("{", "}"), ("(", ")"), ("[", "]"))
+_MOST_OPEN = 50
+# or, in the relatives of Java, for the method whose modifiers these many words could be.
+_WORDS = re.compile(r"[\w.,?<>\[\]$\s]+")
+_LONGEST_WORDS = 500
 _SHORTEST_TOKENS = 2  # characters, on average: what comes after more of them than that is left plain
 _FEW_TOKENS = 100
 _LANGUAGE = re.compile(r"[\w.+#-]{1,30}")
@@ -55,7 +62,7 @@ def code_block(code: str, info: str, *, goes_on: bool = False) -> str:
     found = _LANGUAGE.match(info.strip().lstrip("{."))
     language = found.group() if found else ""
     lexer = _lexer(language.lower())
-    reason = _why_plain(code) if lexer else ""
+    reason = _why_plain(code, language.lower()) if lexer else ""
     body = escape_code(code) if lexer is None or reason else _coloured(code, lexer)
     words = " · ".join(filter(None, (escape_code(language), reason)))
     label = f'<div class="vig-lang">{words}</div>' if words and not goes_on else ""
@@ -63,12 +70,17 @@ def code_block(code: str, info: str, *, goes_on: bool = False) -> str:
     return f'<div class="{kind}">{label}<div class="highlight"><pre>{body}</pre></div></div>\n'
 
 
-def _why_plain(code: str) -> str:
+def _why_plain(code: str, language: str) -> str:
     """Why the code gets no colours, in words, or nothing."""
     if len(code) > _LONGEST_BLOCK:
         return f"not coloured: over {_LONGEST_BLOCK:,} characters"
     if any(len(line) > _LONGEST_LINE for line in code.split("\n")):
         return f"not coloured: a line of over {_LONGEST_LINE:,} characters"
+    for start, end in _PAIRS:
+        if code.count(start) > code.count(end) + _MOST_OPEN:
+            return f"not coloured: too many open {start}"
+    if language in _LIKE_JAVA and any(len(run) > _LONGEST_WORDS for run in _WORDS.findall(code)):
+        return "not coloured: words, not code"
     return ""
 
 
