@@ -228,3 +228,10 @@ def test_work_grows_with_the_text_and_not_with_its_square(monkeypatch: pytest.Mo
             parsed.clear()
             rendered(text, [piece])
             assert sum(parsed) <= 7 * len(text) + 8_000
+
+
+def test_definitions_without_end_are_not_all_kept() -> None:
+    text = "".join(f"[label {n}]: https://a.example/{n}\n" for n in range(2_500)) + "\n[label 2499]\n"
+    renderer = rendered(text, [len(text)])
+    assert len(renderer._env["references"]) <= 1_000
+    assert check(renderer.tail_html()).links == ["https://a.example/2499"]
