@@ -46,4 +46,4 @@ def as_fence(text: str, language: str = "") -> str:
     """Text as a fenced code block that no backticks in it can close."""
     longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
