@@ -54,7 +54,7 @@ def test_parse_json_says_where_a_text_is_not_json(text: str, seen: str) -> None:
 
 @given(st.text(alphabet=st.sampled_from("`~\nab "), max_size=40).filter(lambda text: text.strip()))
 def test_as_fence_cannot_be_closed_by_what_is_in_it(text: str) -> None:
-    assert first_code_block(as_fence(text, "text")) .rstrip() == text.rstrip()
+    assert first_code_block(as_fence(text, "text")) == text.rstrip()
 
 
 @given(st.recursive(st.none() | st.booleans() | st.text(max_size=9), lambda inner: st.lists(inner, max_size=3)))
