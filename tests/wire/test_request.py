@@ -127,3 +127,10 @@ def test_encode_what_is_no_json_is_refused() -> None:
     for value in (SimpleNamespace(), deep):
         with pytest.raises(ConfigError, match=r"^The request cannot be written as JSON: .*Put only texts"):
             ChatRequest([USER], extra={"x": value}).encode()
+
+
+def test_request_shows_its_parameters_and_not_the_prompt() -> None:
+    messages = [{"role": "user", "content": "canary"}]
+    request = ChatRequest(messages=messages, model="m", temperature=0, stop="canary", extra={"suffix": "canary"})
+    assert repr(request) == "ChatRequest(messages='<1>', model='m', temperature=0, extra='<suffix>')"
+    assert "canary" not in str(dict(request.__rich_repr__()))

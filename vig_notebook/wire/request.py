@@ -84,6 +84,17 @@ class ChatRequest(Struct, frozen=True, kw_only=False):
         _check("stop", self.stop, is_stop, "a text or a list of texts")
         _check("extra", self.extra, _is_object(self.extra), "a dict whose keys are texts")
 
+    def __repr__(self) -> str:
+        """One line without the messages: a traceback that shows local variables must not show the prompt."""
+        return f"ChatRequest({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for tools that take an object apart."""
+        given = [(name, getattr(self, name)) for name in ("model", *_NUMBERS, *_COUNTS, "seed")]
+        shown = [(name, value) for name, value in given if value not in (None, "")]
+        extra = [("extra", f"<{', '.join(self.extra)}>")] if self.extra else []
+        return [("messages", f"<{len(self.messages)}>"), *shown, *extra]
+
     def to_body(self) -> dict[str, Any]:
         """The members that are sent, as a new dict."""
         body: dict[str, Any] = {
