@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Truncated,
         VigthoriaError,
     )
+    from vig_notebook.notebook.panel import Panel
     from vig_notebook.render import render_html
     from vig_notebook.run import Run, RunState
     from vig_notebook.wire.accumulate import Completion
@@ -63,6 +64,7 @@ _ROOMS = {
         "Truncated",
         "VigthoriaError",
     ),
+    "notebook.panel": ("Panel",),
     "render": ("render_html",),
     "run": ("Run", "RunState"),
     "wire.accumulate": ("Completion",),
@@ -85,6 +87,7 @@ __all__ = [
     "Message",
     "NotFound",
     "Overloaded",
+    "Panel",
     "PaymentRequired",
     "PermissionDenied",
     "ProtocolError",

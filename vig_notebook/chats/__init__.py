@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from vig_notebook.chats.past import Past
-from vig_notebook.chats.tree import Chat, Context, Turn, named_chat, named_chats
+from vig_notebook.chats.tree import Chat, Context, Outcome, Turn, named_chat, named_chats
 
-__all__ = ["Chat", "Context", "Past", "Turn", "named_chat", "named_chats"]
+__all__ = ["Chat", "Context", "Outcome", "Past", "Turn", "named_chat", "named_chats"]

@@ -30,6 +30,7 @@ class Past:
         elapsed_s: Seconds from start to end.
         created_at: When it was started, in UTC.
         status: Always empty: nothing goes on.
+        chat: Always None: the chat that it is in has it.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Past:
     elapsed_s: float = 0.0
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     status: str = ""
+    chat: str | None = None
 
     @property
     def text_so_far(self) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from vig_notebook.engine import engine
 from vig_notebook.wire.chat import Message
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from vig_notebook.chats.past import Past
     from vig_notebook.run import Run
 
-__all__ = ["Chat", "Context", "Turn", "named_chat", "named_chats"]
+__all__ = ["Chat", "Context", "Outcome", "Turn", "named_chat", "named_chats"]
+
+Outcome: TypeAlias = "Run | Past"
+"""An answer, by its run or as it was loaded."""
 
 CHARACTERS_A_TOKEN = 4
 """A rule of thumb for English, for the part of a context that no server has counted."""
@@ -56,7 +59,7 @@ class Turn:
     shown: Turn | None = None
 
     @property
-    def outcome(self) -> Run | Past | None:
+    def outcome(self) -> Outcome | None:
         """What answers or answered; None for a question that has no answer."""
         return self.run if self.run is not None else self.past
 

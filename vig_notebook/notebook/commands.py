@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython import get_ipython
 from IPython.core.error import UsageError
+from IPython.display import display
 from traitlets import TraitError
 
 from vig_notebook.chats import named_chats
@@ -152,6 +153,15 @@ def _reset(_magic: Defaults, words: list[str]) -> None:
     _say(f"the chat {words[0]} begins anew")
 
 
+def _panel(magic: Defaults, words: list[str]) -> None:
+    if words and (words[0] != "--chat" or len(words) != 2):
+        raise UsageError("panel takes nothing but --chat NAME")
+    from vig_notebook.notebook.panel import Panel  # its widgets are imported when there is a panel
+
+    chat = words[1] if words else None
+    display(Panel(chat=chat, model=magic.model, base_url=magic.base_url, key_env=magic.key_env, profile=magic.profile))
+
+
 def _set(magic: Defaults, words: list[str]) -> None:
     names = sorted(magic.trait_names(config=True))
     for word in words or [""]:
@@ -201,6 +211,7 @@ COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "help": _help,
     "stop": _stop,
     "models": _models,
+    "panel": _panel,
     "reset": _reset,
     "set": _set,
     "profile": _profile,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,17 +9,16 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from IPython.display import display
 from traitlets import Enum, Float, Int, Unicode
 
-from vig_notebook.answers import as_fence, first_code_block
+from vig_notebook.answers import first_code_block
 from vig_notebook.api import question
 from vig_notebook.chats import named_chat
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.commands import run_command
+from vig_notebook.notebook.dry_run import request_bundle
 from vig_notebook.notebook.options import cell_options, parse_line, parser_of
 from vig_notebook.notebook.show import show
 from vig_notebook.notebook.words import error_card, error_text
-from vig_notebook.render import render_html
 from vig_notebook.run import Run
-from vig_notebook.settings import mask
 from vig_notebook.templates import render_template
 
 if TYPE_CHECKING:
@@ -79,6 +77,7 @@ class Vigthoria(Magics):
             %vigthoria                 which server answers, which model, what is running
             %vigthoria models          the models of the server
             %vigthoria stop            stop every answer
+            %vigthoria panel           a chat panel; --chat NAME goes on with a conversation
             %vigthoria reset NAME      forget a conversation
             %vigthoria set model=NAME  a default for the cells that follow; see also %config Vigthoria
             %vigthoria profile NAME    ask the server of this profile; alone, the list; `profile -` goes back
@@ -210,16 +209,7 @@ def awaited(lines: list[str]) -> list[str]:
 
 def show_request(asked: Question) -> None:
     """Display the exact request, the key masked; sends nothing."""
-    endpoint = asked.server.endpoint
-    address = endpoint.base_url or f"({endpoint.name}, not started yet)"
-    head = [f"POST {address.rstrip('/')}/chat/completions" if endpoint.base_url else f"POST {address}"]
-    head.append("Content-Type: application/json")
-    head.append(f"Authorization: Bearer {endpoint.api_key}" if endpoint.api_key is not None else "(no key is sent)")
-    body = json.dumps(asked.request.to_body(), indent=2, ensure_ascii=False, default=str)
-    text = mask("\n".join([*head, "", body]))
-    note = '<div class="vig-note">Dry run: this is what would be sent. Nothing was.</div>'
-    html = f'<div class="vig-answer">{note}{render_html(as_fence(text, "http"))}</div>'
-    display({"text/html": html, "text/plain": text}, raw=True)
+    display(request_bundle(asked), raw=True)
 
 
 def show_error(error: VigthoriaError) -> None:

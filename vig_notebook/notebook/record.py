@@ -13,14 +13,14 @@ from vig_notebook.run import RunState
 from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
-    from vig_notebook.run import Run
+    from vig_notebook.chats import Outcome
 
     Format = Literal["markdown", "text", "code", "json"]
 
 __all__ = ["answer_html", "ending_html", "ending_plain", "record"]
 
 
-def record(run: Run, *, form: Format = "markdown") -> tuple[dict[str, str], dict[str, object]]:
+def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], dict[str, object]]:
     """The display bundle and the output metadata of a run that has ended.
 
     Args:
@@ -37,14 +37,14 @@ def record(run: Run, *, form: Format = "markdown") -> tuple[dict[str, str], dict
     return bundle, {"vig_notebook": provenance(run)}
 
 
-def ending_plain(run: Run, *, form: Format = "markdown") -> str:
+def ending_plain(run: Outcome, *, form: Format = "markdown") -> str:
     """`ending_html` as plain text."""
     failure = run.error or form_error(run, form)
     facts = " · ".join(mask(visible(fact)) for fact in (badge(run.endpoint), *footer_facts(run)) if fact)
     return "\n".join([*([mask(visible(str(failure)))] if failure is not None else []), f"[{facts}]"])
 
 
-def ending_html(run: Run, *, form: Format = "markdown") -> str:
+def ending_html(run: Outcome, *, form: Format = "markdown") -> str:
     """What stands below the text of a run that has ended: the error, if any, and the provenance."""
     failure = run.error or form_error(run, form)
     return (error_card(failure) if failure is not None else "") + _footer(run)
@@ -65,7 +65,7 @@ def answer_html(text: str, form: Format) -> str:
             return answer_html(as_fence(_pretty(text), "json"), "markdown")
 
 
-def provenance(run: Run) -> dict[str, object]:
+def provenance(run: Outcome) -> dict[str, object]:
     """Where an answer comes from, for the metadata of its output. Nothing secret, no prompt."""
     completion = run.completion
     return {
@@ -88,7 +88,7 @@ def _round(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def form_error(run: Run, form: Format) -> VigthoriaError | None:
+def form_error(run: Outcome, form: Format) -> VigthoriaError | None:
     """Why a whole answer is not of the form that was asked for, or None."""
     if form != "json" or run.state is not RunState.DONE:
         return None
@@ -106,14 +106,14 @@ def _pretty(text: str) -> str:
         return text
 
 
-def _reasoning(run: Run) -> str:
+def _reasoning(run: Outcome) -> str:
     reasoning = mask(run.reasoning_so_far)
     if not reasoning:
         return ""
     return f'<div class="vig-reasoning"><div class="vig-note">Reasoning</div><pre>{escape_text(reasoning)}</pre></div>'
 
 
-def _footer(run: Run) -> str:
+def _footer(run: Outcome) -> str:
     mark = badge(run.endpoint)
     words = " · ".join(escape_text(mask(fact)) for fact in footer_facts(run) if fact)
     return '<div class="vig-footer">' + (f'<span class="vig-badge">{mark}</span> ' if mark else "") + words + "</div>"

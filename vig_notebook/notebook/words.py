@@ -12,8 +12,8 @@ from vig_notebook.run import RunState
 from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
+    from vig_notebook.chats import Outcome
     from vig_notebook.errors import VigthoriaError
-    from vig_notebook.run import Run
     from vig_notebook.settings import Endpoint
     from vig_notebook.wire.completion import Completion
 
@@ -38,7 +38,7 @@ def badge(endpoint: Endpoint) -> str:
     return {"demo": "demo", "local": "local"}.get(endpoint.kind, "")
 
 
-def facts(run: Run) -> list[str]:
+def facts(run: Outcome) -> list[str]:
     """State, model, elapsed time, first token, tokens and speed, as far as they are known yet."""
     words = [STATE_WORDS[run.state], run.request.model, f"{run.elapsed_s:.1f} s", *_measured(run)]
     if run.status:
@@ -46,7 +46,7 @@ def facts(run: Run) -> list[str]:
     return words
 
 
-def footer_facts(run: Run) -> list[str]:
+def footer_facts(run: Outcome) -> list[str]:
     """The provenance of an answer: model, server, parameters that were sent, tokens, first token, total, state."""
     server = run.endpoint.name
     if run.endpoint.note:
@@ -61,20 +61,20 @@ def footer_facts(run: Run) -> list[str]:
     ]
 
 
-def sent_parameters(run: Run) -> dict[str, object]:
+def sent_parameters(run: Outcome) -> dict[str, object]:
     """The members of the request that were sent, without the messages and what every request has."""
     body = run.request.to_body()
     return {name: value for name, value in body.items() if name not in UNSAID}
 
 
-def status_html(run: Run) -> str:
+def status_html(run: Outcome) -> str:
     """The status line of a run that is under way."""
     mark = badge(run.endpoint)
     words = " · ".join(escape_text(fact) for fact in facts(run) if fact)
     return (f'<span class="vig-badge">{mark}</span> ' if mark else "") + f"<span>{words}</span>"
 
 
-def announcement(run: Run) -> str:
+def announcement(run: Outcome) -> str:
     """The sentence that a screen reader says about the state of the run."""
     match run.state:
         case RunState.QUEUED | RunState.CONNECTING:
@@ -101,7 +101,7 @@ def error_text(error: VigthoriaError) -> str:
     return visible(mask(str(error)))
 
 
-def _measured(run: Run) -> list[str]:
+def _measured(run: Outcome) -> list[str]:
     words = []
     if run.first_token_s is not None:
         words.append(f"first token {run.first_token_s:.2f} s")
@@ -113,7 +113,7 @@ def _measured(run: Run) -> list[str]:
     return words
 
 
-def _tokens(run: Run) -> tuple[int, bool, float | None]:
+def _tokens(run: Outcome) -> tuple[int, bool, float | None]:
     """Tokens of the answer, whether the server counted them, and tokens a second after the first."""
     if run.state.ended:
         completion = run.completion
@@ -129,7 +129,7 @@ def own_speed(completion: Completion) -> float | None:
     return float(speed) if isinstance(speed, int | float) else None
 
 
-def _ending(run: Run) -> str:
+def _ending(run: Outcome) -> str:
     if run.state is RunState.DONE:
         reason = run.completion.finish_reason
         return {"length": "done: cut at max_tokens", "content_filter": "done: cut by the content filter"}.get(

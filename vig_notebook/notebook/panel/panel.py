@@ -1,0 +1,222 @@
+"""`Panel`: the conversation, what is asked next, and who shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython import get_ipython
+from IPython.display import display
+
+from vig_notebook.api import ask, question
+from vig_notebook.chats import Chat, named_chat
+from vig_notebook.errors import VigthoriaError
+from vig_notebook.notebook.interrupt import watch_interrupts
+from vig_notebook.notebook.panel.form import Form
+from vig_notebook.notebook.panel.saved import bundle
+from vig_notebook.notebook.show import FrontEnd, front_end
+from vig_notebook.servers import choose
+from vig_notebook.templates import render_template
+from vig_notebook.wire.chat import Message
+
+if TYPE_CHECKING:
+    from vig_notebook.api import Question
+    from vig_notebook.chats import Turn
+    from vig_notebook.notebook.panel.view import PanelView
+    from vig_notebook.run import Run
+    from vig_notebook.servers import Server
+    from vig_notebook.settings import Secret
+
+__all__ = ["Panel"]
+
+
+class Panel:
+    """A chat panel; the last expression of a cell displays it.
+
+    Its Python side goes with its buttons: `panel.send("…")` is Send, `panel.stop()` is Stop. Displayed twice,
+    both views show the same; two panels are independent unless they share a named chat.
+
+    Attributes:
+        chat: The conversation: `messages`, `to_messages()`, `to_dataframe()`, `save(path)`, `load(path)`.
+        last: The run that was started last, or None.
+    """
+
+    def __init__(
+        self,
+        *,
+        chat: str | Chat | None = None,
+        model: str | None = None,
+        system: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        seed: int | None = None,
+        stop: str | list[str] | None = None,
+        base_url: str | None = None,
+        api_key: str | Secret | None = None,
+        key_env: str | None = None,
+        profile: str | None = None,
+    ) -> None:
+        """Make a panel; nothing is shown, started or asked.
+
+        Args:
+            chat: The name of a conversation, shared with `%%vigthoria --chat NAME`, or a conversation; by
+                default a new one without a name.
+            model: The model; by default the one of the server or its profile.
+            system: The system prompt; by default that of the chat.
+            temperature: As the API's member of this name, as are the next four; each has a field in the panel.
+            top_p: See the API.
+            max_tokens: See the API.
+            seed: See the API.
+            stop: See the API.
+            base_url: Another server than the settings choose.
+            api_key: The key for that server.
+            key_env: Name of the environment variable that holds the key.
+            profile: Name of a profile in the settings file.
+        """
+        self.chat = chat if isinstance(chat, Chat) else named_chat(chat) if chat else Chat("")
+        self.chat.system = system or self.chat.system
+        self.last: Run | None = None
+        given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed, "stop": stop}
+        self._form = Form.of(model=model, parameters=given)
+        self._server = {"base_url": base_url, "key_env": key_env, "profile": profile}
+        self._api_key = api_key
+        self._runs: list[Run] = []
+        self._view: PanelView | None = None
+
+    # What a user calls.
+
+    def send(self, text: str) -> Run:
+        """Send a prompt as the next turn. Returns at once, but waits for the end where no person looks on.
+
+        Args:
+            text: The prompt; `{{ name }}` is filled in from the notebook's variables.
+
+        Raises:
+            ConfigError: The prompt, a field or the settings are wrong; nothing was sent.
+        """
+        run = self.ask(text, after=self.chat.current)
+        shell = get_ipython()
+        if shell is not None and front_end(shell) is not FrontEnd.PERSON:
+            run.wait()
+        return run
+
+    def stop(self) -> None:
+        """Stop what this panel has started. The text that came is kept."""
+        for run in self.running:
+            run.stop()
+
+    def freeze(self) -> None:
+        """Replace the panel by its record, which reads without a kernel; stops what still runs."""
+        self.stop()
+        for run in self.running:
+            run.wait()
+        if self._view is not None:
+            self._view.freeze()
+            self._view = None
+
+    # What the view calls.
+
+    @property
+    def form(self) -> Form:
+        """The parameters."""
+        return self._form
+
+    @property
+    def running(self) -> list[Run]:
+        """What this panel has started and has not ended."""
+        self._runs = [run for run in self._runs if not run.state.ended]
+        return list(self._runs)
+
+    @property
+    def server_options(self) -> dict[str, str | None]:
+        """What was given to choose the server; never a key."""
+        return dict(self._server)
+
+    def server(self) -> Server:
+        """The server that a question would go to.
+
+        Raises:
+            ConfigError: The settings are wrong.
+        """
+        return choose(**self._server, api_key=self._api_key)
+
+    def question(self, text: str, *, after: Turn | None, is_template: bool = True) -> Question:
+        """What would be sent for a prompt; sends nothing.
+
+        Args:
+            text: The prompt.
+            after: The turn that it follows; None begins anew.
+            is_template: Fill in the notebook's variables.
+
+        Raises:
+            ConfigError: The prompt, a field or the settings are wrong.
+        """
+        prompt = fill_in(text) if is_template else text
+        before = [message for turn in (after.path if after is not None else []) for message in turn.messages()]
+        messages = [*before, Message(role="user", content=prompt)] if prompt.strip() else ""
+        return question(
+            messages,
+            model=self._form.model.strip() or None,
+            system=self.chat.system,
+            base_url=self._server["base_url"],
+            api_key=self._api_key,
+            key_env=self._server["key_env"],
+            profile=self._server["profile"],
+            parameters=self._form.parameters(),
+        )
+
+    def ask(self, text: str, *, after: Turn | None, is_template: bool = True) -> Run:
+        """Send a prompt as a turn that follows `after`; a branch where others follow it already.
+
+        Raises:
+            ConfigError: As `question`; nothing was sent.
+        """
+        asked = self.question(text, after=after, is_template=is_template)
+        self.chat.current = after
+        view = self._view
+        sinks, labels = ((view.sink(),), {"view": view.id}) if view is not None else ((), None)
+        run = ask(asked, sinks=sinks, chat=self.chat, labels=labels)
+        turn = self.chat.current
+        if turn is not None and turn.run is run and turn.prompt != text:
+            turn.source = text
+        self.last = run
+        self._runs.append(run)
+        if view is not None:
+            view.sync_soon()
+        watch_interrupts()
+        return run
+
+    # How it is shown.
+
+    def _ipython_display_(self) -> None:
+        shell = get_ipython()
+        if shell is None or front_end(shell) is not FrontEnd.PERSON:
+            for run in self.running:
+                run.wait()
+            data, metadata = bundle(self.chat, self.chat.turns)
+            display(data, raw=True, metadata=metadata)
+            return
+        if self._view is None:
+            from vig_notebook.notebook.panel.view import PanelView
+
+            self._view = PanelView(self)
+        self._view.display(shell)
+
+    def __repr__(self) -> str:
+        """A line about the panel; never waits."""
+        return f"<Panel {self.chat.name or 'without a name'}, {len(self.chat.turns)} turns>"
+
+
+def fill_in(text: str) -> str:
+    """The prompt with the notebook's variables filled in.
+
+    Raises:
+        ConfigError: A variable does not exist, or the template is wrong.
+        VigthoriaError: A variable is a run that failed.
+    """
+    shell: Any = get_ipython()
+    names: dict[str, Any] = shell.user_ns if shell is not None else {}
+    try:
+        return render_template(text, names.__getitem__, known=[name for name in names if not name.startswith("_")])
+    except RecursionError as error:
+        raise VigthoriaError("the prompt cannot be filled in", seen=str(error)) from None
