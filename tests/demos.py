@@ -26,7 +26,7 @@ class Demo:
 
     def ask(self, prompt: str = "Write a poem about rain", **members: Any) -> Run:
         """Start a run."""
-        return start(prompt, base_url=self.server.base_url, api_key=self.server.token, **members)
+        return start(prompt, **where(self), **members)
 
     def wait_closed_early(self, count: int = 1) -> None:
         """Wait until the server has seen that many hang-ups."""
@@ -43,3 +43,8 @@ def demo(pace: float = 0) -> Iterator[Demo]:
     finally:
         engine().stop_all()
         engine().run(made.server.stop()).result(LIMIT_S)
+
+
+def where(server: Demo) -> dict[str, Any]:
+    """The arguments that lead to a server."""
+    return {"base_url": server.server.base_url, "api_key": server.server.token}

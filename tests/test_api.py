@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.demos import LIMIT_S, Demo, demo
+from tests.demos import LIMIT_S, Demo, demo, where
 from vig_notebook.api import question, start, stream_chat, stream_chat_async
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError, Truncated
@@ -31,11 +31,6 @@ def fast() -> Iterator[Demo]:
 def slow() -> Iterator[Demo]:
     with demo(20) as server:
         yield server
-
-
-def where(server: Demo) -> dict[str, Any]:
-    """The arguments that lead to a server."""
-    return {"base_url": server.server.base_url, "api_key": server.server.token}
 
 
 def test_stream_chat_prints_the_text_and_returns_it(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:

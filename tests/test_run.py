@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.demos import LIMIT_S, Demo, demo
+from tests.demos import LIMIT_S, Demo, demo, where
+from vig_notebook.api import ask, question
+from vig_notebook.chats import Chat
 from vig_notebook.engine import engine
 from vig_notebook.errors import AuthError, Truncated, VigthoriaError
-from vig_notebook.run import RunState
+from vig_notebook.run import Plan, Run, RunState
+from vig_notebook.servers import DEMO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vig_notebook.run import Run
     from vig_notebook.wire.chat import Delta
 
 
@@ -263,3 +265,48 @@ def wait_until(holds: object) -> None:
             await asyncio.sleep(0)
 
     engine().run(asyncio.wait_for(turn(), LIMIT_S)).result(LIMIT_S)
+
+
+def test_run_counts_and_times_its_deltas(slow: Demo) -> None:
+    sink = Recorded()
+    run = slow.ask(sinks=(sink,))
+    assert (run.delta_count, run.streaming_s, run.first_token_s) == (0, 0.0, None)
+    assert sink.first.wait(LIMIT_S)
+    assert run.delta_count >= 1
+    run.stop()
+    assert run.wait(LIMIT_S)
+    assert run.delta_count == sink.calls.count("write")
+    assert run.first_token_s is not None
+    assert 0 < run.streaming_s < run.elapsed_s
+    assert run.elapsed_s == run.completion.timings.total_s
+
+
+def test_run_with_a_defect_of_ours_fails_with_a_sentence_and_keeps_its_text(
+    fast: Demo, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def connect(say: object) -> None:
+        assert callable(say)
+        say("starting")
+        raise ZeroDivisionError("a defect")
+
+    run = Run(question("Hello", **where(fast)).request, DEMO, plan=Plan(connect=connect))  # type: ignore[arg-type]
+    engine().submit(run)
+    assert run.wait(LIMIT_S)
+    assert run.state is RunState.FAILED
+    assert "failed inside vig_notebook: ZeroDivisionError" in str(run.error)
+    assert "a defect" in caplog.text
+
+
+def test_turn_of_a_chat_waits_for_the_one_before_and_goes_on_with_it(slow: Demo) -> None:
+    chat = Chat("c", system="Be brief")
+    asked = question("First", chat=chat, **where(slow))
+    first, second = ask(asked, chat=chat), ask(question("Second", chat=chat, **where(slow)), chat=chat)
+    wait_for_status(second, "the turn before")
+    assert second.state is RunState.QUEUED
+    wait_until(lambda: first.text_so_far)
+    first.stop()
+    wait_until(lambda: second.state is not RunState.QUEUED)
+    sent = [message["content"] for message in second.request.to_body()["messages"]]
+    assert sent == ["Be brief", "First", first.text, "Second"]
+    second.stop()
+    assert second.wait(LIMIT_S)

@@ -73,11 +73,6 @@ class Engine:
         """How many runs are under way or queued."""
         return len(self._runs)
 
-    @property
-    def on_thread(self) -> bool:
-        """Whether the caller is on the streaming thread, where nothing may wait."""
-        return threading.current_thread() is self._thread
-
     def submit(self, run: Run) -> Run:
         """Start driving a run. Returns at once; may be called from any thread.
 
