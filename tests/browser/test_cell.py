@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from tests.browser.lab import Notebook
 
 LOAD = "%load_ext vig_notebook"
-PACED = "%env VIG_DEMO_PACE={}\n%load_ext vig_notebook"
+FAST = "%env VIG_DEMO_PACE=150\n%load_ext vig_notebook"
+"""For answers that are waited for to their end."""
 POEM = "%%vigthoria -o poem\nWrite a long story about a lighthouse"
 SEEN = """
 from vig_notebook.engine import engine
@@ -142,7 +143,7 @@ def test_painting_goes_on_while_another_cell_sleeps(notebook: Notebook) -> None:
 
 def test_three_runs_stream_at_once_and_each_ends_with_its_own_text(notebook: Notebook) -> None:
     words = ("lighthouse", "harbour", "volcano")
-    notebook.open([LOAD, *(f"%%vigthoria\nWrite about a {word}" for word in words)])
+    notebook.open([FAST, *(f"%%vigthoria\nWrite about a {word}" for word in words)])
     notebook.run_cell(0)
     for i in (1, 2, 3):
         notebook.run_cell(i)
@@ -156,7 +157,7 @@ def test_three_runs_stream_at_once_and_each_ends_with_its_own_text(notebook: Not
 
 
 def test_error_is_a_card_below_the_text_that_came(notebook: Notebook) -> None:
-    notebook.open([LOAD, "%%vigthoria -m demo-cut\nWrite about tea", "%%vigthoria -m demo-401\nHello"])
+    notebook.open([FAST, "%%vigthoria -m demo-cut\nWrite about tea", "%%vigthoria -m demo-401\nHello"])
     notebook.run_cell(0)
     notebook.run_cell(1)
     notebook.wait_for_output_text(1, "failed: truncated")
@@ -173,7 +174,7 @@ def test_error_is_a_card_below_the_text_that_came(notebook: Notebook) -> None:
 
 
 def test_record_reads_the_same_after_save_restart_and_reload(notebook: Notebook) -> None:
-    notebook.open([LOAD, "%%vigthoria\nExplain tides with a table and some Python code"])
+    notebook.open([FAST, "%%vigthoria\nExplain tides with a table and some Python code"])
     notebook.run_cell(0)
     notebook.run_cell(1)
     notebook.wait_for_output_text(1, FOOTER)
@@ -208,7 +209,7 @@ def test_cell_that_waits_can_be_stopped_with_its_button(notebook: Notebook) -> N
 
 
 def test_code_comes_in_the_next_cell(notebook: Notebook) -> None:
-    page = notebook.open([LOAD, "%%vigthoria --format code\nWrite a Python function that adds two numbers"])
+    page = notebook.open([FAST, "%%vigthoria --format code\nWrite a Python function that adds two numbers"])
     notebook.run_cell(0)
     notebook.run_cell(1, wait=False)
     notebook.wait_for_output_text(1, FOOTER)
@@ -217,7 +218,7 @@ def test_code_comes_in_the_next_cell(notebook: Notebook) -> None:
 
 
 def test_undefined_variable_is_a_card_that_names_it(notebook: Notebook) -> None:
-    notebook.open([LOAD, "topic = 'rain'", "%%vigthoria\nWrite about {{ topick }}"])
+    notebook.open([FAST, "topic = 'rain'", "%%vigthoria\nWrite about {{ topick }}"])
     for i in range(3):
         notebook.run_cell(i)
     notebook.wait_for_output_text(2, "topick")
@@ -227,7 +228,7 @@ def test_undefined_variable_is_a_card_that_names_it(notebook: Notebook) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_code_has_colours_that_can_be_read_in_both_themes(notebook: Notebook, theme: str) -> None:
-    page = notebook.open([LOAD, "%%vigthoria\nWrite a Python function that adds two numbers"])
+    page = notebook.open([FAST, "%%vigthoria\nWrite a Python function that adds two numbers"])
     notebook.set_theme(theme)
     notebook.run_cell(0)
     notebook.run_cell(1)
