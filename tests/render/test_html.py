@@ -108,7 +108,7 @@ def test_thousands_of_tiny_blocks_are_plain_text() -> None:
 def test_html_out_of_proportion_becomes_plain_text() -> None:
     text = f"[a]: https://a.example/{'x' * 1_900}\n\n" + "[a] and words\n\n" * 250
     html = render_html(text)
-    assert html.startswith('<pre class="vig-plain">[a]: https://a.example/xxx')
+    assert '<pre class="vig-plain">[a] and words' in html
     assert len(html) < 45 * len(text)
 
 

@@ -78,7 +78,7 @@ def test_long_block_is_cut_the_same_however_it_arrives(name: str) -> None:
 def test_long_block_is_cut_into_whole_segments_of_moderate_size(name: str) -> None:
     renderer = rendered(LONG[name], [len(LONG[name])])
     assert "".join([*renderer.frozen_plain, renderer.tail_text]) == LONG[name]
-    assert all(2_000 <= len(plain) <= HARD_CEILING for plain in renderer.frozen_plain)
+    assert all(1_200 <= len(plain) <= HARD_CEILING for plain in renderer.frozen_plain)
     assert len(renderer.tail_text) < HARD_CEILING
     for html in [*renderer.frozen, renderer.tail_html()]:
         check(html)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST", "SHORTEST", "Cut", "cut_anywhere", "cut_at_border"]
 
 LONGEST = 8_000
-SHORTEST = 2_000  # a cut gets rid of this much at least: it bounds how often a text is parsed
+SHORTEST = 1_200  # a cut gets rid of this much at least: it bounds how often a text is parsed
 _LONGEST_HEAD = 1_000  # of a table, to be parsed again with each part of it
 _LONGEST_INFO = 100
 
