@@ -111,6 +111,8 @@ def test_long_formula_is_no_formula() -> None:
 
 def test_indented_and_unknown_blocks_are_no_formulas() -> None:
     assert "<pre>$$" in render_html("    $$\n    a\n    $$\n")
+    lazy = '<span class="vig-tex">$$</span>'
+    assert render_html("> a\n    $$\n") == f"<blockquote>\n<p>a\n{lazy}</p>\n</blockquote>\n"
     assert "vig-math" not in render_html("\\begin{document}\na\n\\end{document}\n")
 
 
@@ -201,3 +203,8 @@ def test_masses_of_formulas_are_shown_as_code() -> None:
 
 def test_bad_formula_shows_its_source() -> None:
     assert render_html("$\\href{a}{<b>}$") == '<p><code class="vig-source">$\\href{a}{&lt;b&gt;}$</code></p>\n'
+
+
+def test_formula_in_a_link_is_kept() -> None:
+    html = render_html("[so $a_b$ is](https://a.example) and [$x$")
+    assert '>so <span class="vig-math">$a_b$</span> is</a>' in html
