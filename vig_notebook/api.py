@@ -20,6 +20,7 @@ from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import Plan, Run
 from vig_notebook.servers import choose
+from vig_notebook.settings import concealed
 from vig_notebook.wire.chat import ChatRequest, Message
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def question(
         ConfigError: The prompt is empty or not of that form, a parameter cannot be sent, or the settings
             are wrong.
     """
+    api_key = concealed(api_key)
     server = choose(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
     messages = _messages(prompt, system=system, chat=chat)
     members = {**server.endpoint.parameters, **_given(parameters or {})}
@@ -149,6 +151,7 @@ def start(
     Raises:
         ConfigError: As `question`. Every later error is the run's: `run.error`, raised by `run.result()`.
     """
+    api_key = concealed(api_key)
     asked = question(
         prompt,
         model=model,
@@ -200,6 +203,7 @@ def stream_chat(
         VigthoriaError: The run failed; what had come was printed and is in the error's `completion`.
         KeyboardInterrupt: Interrupted; the run is stopped and its socket closed.
     """
+    api_key = concealed(api_key)
     asked = question(
         prompt,
         model=model,
@@ -210,6 +214,7 @@ def stream_chat(
         profile=profile,
         parameters={"temperature": temperature, "max_tokens": max_tokens, **params},
     )
+    del prompt, system, params  # a traceback with local variables must not show them
     pieces: list[str] = []
     try:
         for piece in stream(asked):
@@ -279,6 +284,7 @@ async def stream_chat_async(
     """
     loop = asyncio.get_running_loop()
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
+    api_key = concealed(api_key)
     asked = question(
         prompt,
         model=model,
@@ -289,6 +295,7 @@ async def stream_chat_async(
         profile=profile,
         parameters={"temperature": temperature, "max_tokens": max_tokens, **params},
     )
+    del prompt, system, params  # a traceback with local variables must not show them
     run = ask(asked, sinks=(_Pieces(lambda piece: loop.call_soon_threadsafe(pieces.put_nowait, piece)),))
     try:
         while (piece := await pieces.get()) is not None:

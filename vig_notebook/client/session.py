@@ -14,7 +14,7 @@ from vig_notebook.client.exchange import Exchange
 from vig_notebook.client.replies import model_names
 from vig_notebook.client.stream import ChatStream
 from vig_notebook.errors import ConfigError, ProtocolError, TooLarge
-from vig_notebook.settings import resolve
+from vig_notebook.settings import concealed, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,7 @@ class Client:
         limits: Limits | None = None,
         endpoint: Endpoint | None = None,
     ) -> None:
+        api_key = concealed(api_key)
         found = endpoint or resolve(base_url=base_url, api_key=api_key)
         if found is None:
             raise ConfigError(

@@ -20,7 +20,7 @@ from vig_notebook.settings.endpoint import DEFAULT_BASE_URL, DEFAULT_MODEL, Endp
 from vig_notebook.settings.environment import read_environment
 from vig_notebook.settings.limits import Limits
 from vig_notebook.settings.profiles import Profile, Profiles, profile_file, read_profiles
-from vig_notebook.settings.secret import Secret, mask
+from vig_notebook.settings.secret import Secret, concealed, mask
 
 __all__ = [
     "DEFAULT_BASE_URL",
@@ -30,6 +30,7 @@ __all__ = [
     "Profile",
     "Profiles",
     "Secret",
+    "concealed",
     "is_loopback",
     "mask",
     "normal_base_url",

@@ -26,7 +26,7 @@ from vig_notebook.settings.addresses import is_loopback, normal_base_url, origin
 from vig_notebook.settings.environment import read_environment
 from vig_notebook.settings.limits import Limits
 from vig_notebook.settings.profiles import Profile, read_profiles
-from vig_notebook.settings.secret import Secret
+from vig_notebook.settings.secret import Secret, concealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,7 @@ def resolve(
     Raises:
         ConfigError: a base URL, key or profile cannot be used, or a key would leave this machine over http://.
     """
+    api_key = concealed(api_key)
     chosen, named = _profile(profile)
     address, kind = _address(base_url, chosen, named=named)
     target = address or DEFAULT_BASE_URL
@@ -120,7 +121,7 @@ def _address(argument: str | None, chosen: Profile, *, named: bool) -> tuple[str
 
 def _key(
     target: str,
-    api_key: str | Secret | None,
+    api_key: Secret | None,
     key_env: str | None,
     chosen: Profile | None,
     *,
@@ -128,17 +129,14 @@ def _key(
 ) -> Secret | None:
     """Give the key of this base URL; `chosen` is the profile when it names that origin."""
     if api_key:
-        return _checked(
-            api_key if isinstance(api_key, Secret) else Secret(api_key.strip()),
-            "The key in api_key",
-        )
+        return _checked(api_key, "The key in api_key")
     if key_env:
         return _key_in(key_env)
     profile_env = None if chosen is None else chosen.key_env
     if profile_env and named:
         return _key_in(profile_env)
-    if origin(target) == _home() and (key := read_environment("VIGTHORIA_API_KEY")):
-        return _checked(Secret(key), "The key in VIGTHORIA_API_KEY")
+    if origin(target) == _home() and (key := _read_key("VIGTHORIA_API_KEY")):
+        return _checked(key, "The key in VIGTHORIA_API_KEY")
     return _key_in(profile_env) if profile_env else None
 
 
@@ -148,8 +146,8 @@ def _home() -> str:
 
 
 def _key_in(variable: str) -> Secret:
-    if key := read_environment(variable):
-        return _checked(Secret(key), f"The key in {variable}")
+    if key := _read_key(variable):
+        return _checked(key, f"The key in {variable}")
     # What stands there instead of a name may be the key itself: it is named only when it looks like
     # a variable.
     shown = variable if re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", variable) else "that key_env names"
@@ -158,6 +156,10 @@ def _key_in(variable: str) -> Secret:
         seen="it is unset or empty",
         advice="Set it before Jupyter starts, or name another with key_env.",
     )
+
+
+def _read_key(variable: str) -> Secret | None:
+    return concealed(read_environment(variable))
 
 
 def _checked(key: Secret, what: str) -> Secret:

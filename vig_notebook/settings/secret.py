@@ -65,6 +65,15 @@ class Secret:
         self.__getstate__()
 
 
+def concealed(key: str | Secret | None) -> Secret | None:
+    """A key as it was given, as a `Secret`.
+
+    The first thing that a function does with its `api_key`: a traceback that shows local variables shows
+    its arguments too.
+    """
+    return Secret(key.strip()) if isinstance(key, str) else key
+
+
 # What bearer tokens are made of (RFC 6750, 2.1), and the stars of a shortened key.
 _VALUE: Final = r"[A-Za-z0-9_.~+/=*-]"
 _PLACEHOLDER: Final = re.compile(r"[A-Z_]+")  # "YOUR_API_KEY"
