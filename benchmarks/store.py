@@ -3,13 +3,15 @@
     python benchmarks/store.py [--rows 100000] [--tokens 20000]
 
 The cost for a token is measured in pairs, with the log and without it in turn, over an answer that comes through
-the real client from a server on a socket: the share is (with - without) / without, in CPU time of the process.
+the real client from a server on a socket: the share is (with - without) / without, in CPU time of the streaming
+thread, which is what holds up tokens, and of the whole process, in which the log's own thread counts as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import random
 import statistics
 import sys
@@ -62,20 +64,23 @@ class Server:
             yield stream
 
 
-async def stream_cpu_s(base_url: str, store: Store | None) -> float:
-    """CPU seconds of this process for one answer, the thread of the log included."""
+async def stream_cpu_s(base_url: str, store: Store | None) -> tuple[float, float]:
+    """CPU seconds for one answer: of this thread, which streams, and of the process with the thread of the log."""
     endpoint = Endpoint(base_url=base_url, kind="custom", name="bench", default_model="m")
     async with Client(endpoint=endpoint) as client:
         request = ChatRequest([{"role": "user", "content": "Hi"}], model="m")
+        gc.collect()
+        begun, process_begun = time.thread_time(), time.process_time()
         run = Run(request, endpoint, sinks=(store.recorder(),) if store else ())
-        begun = time.process_time()
         run.own(asyncio.get_running_loop().create_task(run.drive(Server(client))))
         await run.ended()
+        thread_s = time.thread_time() - begun
+        if store:
+            store.flush()
+        process_s = time.process_time() - process_begun
         if run.error:
             raise run.error
-    if store:
-        await asyncio.to_thread(store.flush)
-    return time.process_time() - begun
+    return thread_s, process_s
 
 
 SERVE = """
@@ -111,21 +116,27 @@ async def cost_of_a_token(folder: Path, *, tokens: int, pairs: int, pause_s: flo
     base_url = f"http://127.0.0.1:{int(await server.stdout.readline())}/v1"
     store = Store(folder / "tokens.sqlite")
     await stream_cpu_s(base_url, store)  # opens the file, fills the caches
-    shares, plain, logged = [], [], []
+    pairs_s = []
     for number in range(pairs):
         order = (None, store) if number % 2 else (store, None)
         cpu_s = {which is not None: await stream_cpu_s(base_url, which) for which in order}
-        plain.append(cpu_s[False] / tokens * 1e6)
-        logged.append(cpu_s[True] / tokens * 1e6)
-        shares.append(cpu_s[True] / cpu_s[False] - 1)
+        pairs_s.append((cpu_s[False], cpu_s[True]))
     store.close()
     server.kill()
     await server.wait()
-    pace = f"{1 / pause_s:.0f}/s" if pause_s else "full speed"
+    print(f"{tokens} tokens at {f'{1 / pause_s:.0f}/s' if pause_s else 'full speed'}, median of {pairs} pairs:")
+    for place, name in enumerate(("streaming thread", "whole process")):
+        print_pairs(name, [(without[place], with_log[place]) for without, with_log in pairs_s], tokens)
+
+
+def print_pairs(name: str, pairs_s: list[tuple[float, float]], tokens: int) -> None:
+    """Print what the log adds to a time."""
+    plain, logged = (1e6 * statistics.median(times) / tokens for times in zip(*pairs_s, strict=True))
+    shares = [with_log / without - 1 for without, with_log in pairs_s]
+    low, _, high = statistics.quantiles(shares, n=4)
     print(
-        f"{tokens} tokens at {pace}: without {statistics.median(plain):.2f} us of CPU a token, "
-        f"with {statistics.median(logged):.2f} us; the log takes {statistics.median(shares):+.1%} "
-        f"(median of {pairs} pairs, {min(shares):+.1%} to {max(shares):+.1%})"
+        f"  {name:17} {plain:7.2f} -> {logged:7.2f} us a token, {statistics.median(shares):+.1%} "
+        f"(half of the pairs {low:+.1%} to {high:+.1%})"
     )
 
 

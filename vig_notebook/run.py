@@ -24,13 +24,15 @@ from typing import TYPE_CHECKING, Literal
 from vig_notebook.answers import parse_json
 from vig_notebook.ending import Ending
 from vig_notebook.errors import VigthoriaError
+from vig_notebook.sinks import Sink
 from vig_notebook.wire.accumulate import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+    from contextlib import AbstractAsyncContextManager
 
     from vig_notebook.settings import Endpoint
-    from vig_notebook.sinks import Driver, Sink, Source, Stream
+    from vig_notebook.sinks import Driver, Source, Stream, Watcher
     from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Delta
 
 __all__ = ["Plan", "Run", "RunState"]
@@ -62,7 +64,7 @@ class Plan:
         after: A run that must have ended first, such as the turn before in a chat.
         prepare: Makes the request once `after` has ended; None keeps the request as it is.
         connect: Opens the server, for one that must first be started; None keeps the endpoint.
-        source: Asked before the server is.
+        source: Asked before the server is, and before `connect`.
     """
 
     after: Run | None = None
@@ -106,7 +108,7 @@ class Run:
         request: ChatRequest,
         endpoint: Endpoint,
         *,
-        sinks: tuple[Sink, ...] = (),
+        sinks: tuple[Watcher, ...] = (),
         plan: Plan | None = None,
         chat: str | None = None,
         labels: dict[str, str] | None = None,
@@ -121,6 +123,7 @@ class Run:
         self.chat = chat
         self.labels = labels or {}
         self._sinks = list(sinks)
+        self._writing = [sink for sink in sinks if isinstance(sink, Sink)]
         self._plan = plan or Plan()
         self._clock = _Clock()
         self._pieces: list[str] = []
@@ -283,28 +286,31 @@ class Run:
             VigthoriaError: The run failed.
             asyncio.CancelledError: It was stopped.
         """
-        self._tell("start", self)
+        self._tell("start")
         if self._plan.after is not None:
             self.status = "waiting for the turn before"
             await self._plan.after.ended()
         if self._plan.prepare is not None:
             self.request = self._plan.prepare(self.request)
+        recorded = self._plan.source(self) if self._plan.source is not None else None
+        if recorded is not None:
+            await self._generate(recorded)
+            return
         if self._plan.connect is not None:
             self.state = RunState.CONNECTING
             self.endpoint = await self._plan.connect(self._say)
         self.state, self.status = RunState.QUEUED, "waiting for a free slot"
         async with engine.slot(self.endpoint):
             self.state, self.status = RunState.CONNECTING, ""
-            await self._generate(engine)
+            await self._generate(engine.open(self, on_wait=self._waiting))
 
     async def ended(self) -> None:
         """Return when the run has ended, however it ended. Cancelling this stops nothing."""
         await self._end.waited()
 
-    async def _generate(self, engine: Driver) -> None:
+    async def _generate(self, opening: AbstractAsyncContextManager[Stream]) -> None:
         self._clock.begun = time.monotonic()
-        recorded = self._plan.source(self) if self._plan.source is not None else None
-        async with recorded or engine.open(self, on_wait=self._waiting) as stream:
+        async with opening as stream:
             self._stream = stream
             async for chunk in stream:
                 self._take(chunk)
@@ -325,20 +331,31 @@ class Run:
                     self._pieces.append(delta.content)
                 if delta.reasoning:
                     self._reasoning.append(delta.reasoning)
-                self._tell("write", delta)
+                self._write(delta)
 
     def _begin_streaming(self) -> None:
         if self._clock.first_piece is None:
             self._clock.first_piece = time.monotonic()
             self.state, self.status = RunState.STREAMING, ""
 
-    def _tell(self, verb: Literal["start", "write", "finish"], what: Run | Delta) -> None:
+    def _tell(self, verb: Literal["start", "finish"]) -> None:
         for sink in tuple(self._sinks):
             try:
-                getattr(sink, verb)(what)
+                getattr(sink, verb)(self)
             except Exception:  # noqa: BLE001  a broken display or log must not take the answer with it
-                self._sinks.remove(sink)
-                _log.exception("a sink of run %s failed and was dropped; the run goes on", self.id[:8])
+                self._drop(sink)
+
+    def _write(self, delta: Delta) -> None:
+        for sink in self._writing:
+            try:
+                sink.write(delta)
+            except Exception:  # noqa: BLE001  as above
+                self._drop(sink)
+
+    def _drop(self, sink: Watcher) -> None:
+        self._sinks.remove(sink)
+        self._writing = [other for other in self._writing if other is not sink]
+        _log.exception("a sink of run %s failed and was dropped; the run goes on", self.id[:8])
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._clock.ended = time.monotonic()
@@ -352,7 +369,7 @@ class Run:
             self.state = RunState.DONE
         self.status = ""
         self._plan = Plan()
-        self._tell("finish", self)
+        self._tell("finish")
         self._end.reach()
 
     def _fail(self, error: BaseException) -> None:

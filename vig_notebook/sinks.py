@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -14,23 +14,28 @@ if TYPE_CHECKING:
     from vig_notebook.wire.accumulate import Completion
     from vig_notebook.wire.chat import ChatCompletionChunk, Delta
 
-__all__ = ["Driver", "Sink", "Source", "Stream"]
+__all__ = ["Driver", "Sink", "Source", "Stream", "Watcher"]
 
 
-class Sink(Protocol):
-    """Where a run's text goes. Every method is called on the streaming thread and must be quick.
+class Watcher(Protocol):
+    """Who is told of a run's start and end. Every method is called on the streaming thread and must be quick.
 
-    A sink that raises is dropped and the run goes on: an answer is never lost to its display or its log.
+    One that raises is dropped and the run goes on: an answer is never lost to its display or its log.
     """
 
     def start(self, run: Run) -> None:
         """Take note of a run before its request is sent."""
 
-    def write(self, delta: Delta) -> None:
-        """Take the next piece of the first choice's text, reasoning or refusal."""
-
     def finish(self, run: Run) -> None:
         """Take note of the end, whatever it was. Called exactly once, and last."""
+
+
+@runtime_checkable
+class Sink(Watcher, Protocol):
+    """Where a run's text goes, piece by piece."""
+
+    def write(self, delta: Delta) -> None:
+        """Take the next piece of the first choice's text, reasoning or refusal."""
 
 
 class Stream(Protocol):

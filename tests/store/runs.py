@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vig_notebook.run import Plan, Run
 from vig_notebook.settings import Endpoint, Secret
 from vig_notebook.wire.accumulate import Completion, CompletionBuilder
-from vig_notebook.wire.chat import ChatRequest, decode_chunk
+from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Choice, Delta, decode_chunk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from vig_notebook.errors import VigthoriaError
     from vig_notebook.sinks import Sink, Source
     from vig_notebook.store import Store
-    from vig_notebook.wire.chat import ChatCompletionChunk
 
 KEY = "sk-canary-0123456789abcdef"
 SERVER = Endpoint(base_url="https://llm.example.org/v1", api_key=Secret(KEY), name="Example", default_model="small")
@@ -85,6 +84,11 @@ def text_chunks(*pieces: str) -> list[dict[str, Any]]:
 def request(prompt: str = "Hi", **members: Any) -> ChatRequest:
     messages = members.pop("messages", None) or [{"role": "user", "content": prompt}]
     return ChatRequest(messages=messages, **members)
+
+
+def come(run: Run, content: str, reasoning: str | None = None) -> None:
+    """Let a piece of the answer come."""
+    run._take(ChatCompletionChunk(choices=[Choice(delta=Delta(content=content, reasoning=reasoning))]))
 
 
 async def drive(run: Run, server: Server) -> Run:

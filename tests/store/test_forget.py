@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.runs import SERVER, ask, keep, request
+from tests.store.runs import SERVER, ask, come, keep, request
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import Run
 from vig_notebook.store import Store
-from vig_notebook.wire.chat import Delta
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,11 +77,13 @@ def test_run_that_is_forgotten_while_it_goes_on_is_logged_no_further(store: Stor
     recorder, other = store.recorder(), store.recorder()
     run = Run(request(CANARY), SERVER, sinks=(recorder,))
     recorder.start(run)
-    other.start(Run(request("goes on"), SERVER, sinks=(other,)))
+    going_on = Run(request("goes on"), SERVER, sinks=(other,))
+    other.start(going_on)
     assert store.forget(run.id) == 1
-    recorder.write(Delta(content=f"{CANARY} " * 1000))
+    come(run, f"{CANARY} " * 1000)
     recorder.finish(run)
-    other.write(Delta(content="and on " * 1000))
+    come(going_on, "and on " * 1000)
+    store.flush()
     assert [record.prompt for record in store.search()] == ["goes on"]
     assert store.search()[0].text == "and on " * 1000
     assert CANARY.encode() not in bytes_of(path)
@@ -96,7 +97,7 @@ def test_run_that_another_kernel_forgot_is_not_written_again(store: Store, path:
     other = Store(path)
     assert other.forget(everything=True) == 1
     other.close()
-    recorder.write(Delta(content=f"{CANARY} " * 1000))
+    come(run, f"{CANARY} " * 1000)
     store.flush()
     recorder.finish(run)
     assert store.search() == []

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.runs import SERVER, ask, eventually, keep, request
+from tests.store.runs import SERVER, ask, come, eventually, keep, request
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import Run
 from vig_notebook.store import Store, opening
 from vig_notebook.store.keeper import MAX_KEPT, Keeper
-from vig_notebook.wire.chat import Delta
 
 
 def mode(path: Path) -> int:
@@ -74,7 +73,7 @@ def test_file_that_cannot_be_made_leaves_a_log_in_memory(tmp_path: Path) -> None
 
 READ_ONLY = """
 import os, sys
-from tests.store.runs import ask
+from tests.store.runs import ask, come
 from vig_notebook.store import Store
 ask(None)
 memory = Store("off")
@@ -163,7 +162,7 @@ def test_file_damaged_while_a_run_goes_on_is_set_aside_and_the_run_is_kept(store
     run = Run(request("during"), SERVER, sinks=(recorder,))
     recorder.start(run)
     damage(store, path)
-    recorder.write(Delta(content="x " * 4096))
+    come(run, "x " * 4096)
     store.flush()
     assert [record.prompt for record in store.search()] == ["during"]
     assert store.warning is not None
@@ -305,13 +304,12 @@ def test_file_that_was_deleted_is_made_again_with_the_run_that_goes_on(store: St
     recorder = store.recorder()
     run = Run(request("during"), SERVER, sinks=(recorder,))
     recorder.start(run)
-    recorder.write(Delta(content="lost? "))
-    run._pieces.append("lost? ")
+    come(run, "lost? ")
     store.flush()
     for file in path.parent.iterdir():
         file.unlink()
-    recorder.write(Delta(content="x " * 4096))
-    run._pieces.append("x " * 4096)
+    come(run, "x " * 4096)
+    store.flush()
     assert [record.text for record in store.search()] == ["lost? " + "x " * 4096]
     assert store.warning == f"The run log {path} was deleted or replaced: a new one was begun"
 

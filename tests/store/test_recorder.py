@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.runs import KEY, SERVER, Answer, Server, ask, drive, eventually, keep, request, text_chunks
+from tests.store.runs import KEY, SERVER, Answer, Server, ask, come, drive, eventually, keep, request, text_chunks
 from vig_notebook.errors import RateLimited, Truncated
 from vig_notebook.run import Plan, Run
+from vig_notebook.sinks import Sink
 from vig_notebook.store import Store
 from vig_notebook.store.identity import Repeats
 from vig_notebook.store.keeper import Keeper
-from vig_notebook.store.recorder import FLUSH_BYTES, Recorder
-from vig_notebook.wire.chat import Delta
+from vig_notebook.store.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from vig_notebook.wire.chat import Delta
+
+MANY = 4096
 
 
 class Shown:
@@ -68,64 +72,70 @@ def test_finish_keeps_all_that_the_run_left_behind(store: Store) -> None:
     assert record.ended_at >= record.created_at
 
 
-def test_write_of_a_flush_is_in_the_log_before_the_end(store: Store) -> None:
-    _, recorder = begun(store)
-    recorder.write(Delta(content="word " * (FLUSH_BYTES // 5 + 1)))
+def test_text_that_was_flushed_is_in_the_log_before_the_end(store: Store) -> None:
+    run, _ = begun(store)
+    come(run, "some words ")
+    store.flush()
     [record] = store.search()
-    assert record.state == "streaming"
-    assert record.text == "word " * (FLUSH_BYTES // 5 + 1)
+    assert (record.state, record.text) == ("streaming", "some words ")
 
 
-def test_write_of_many_pieces_is_appended_and_never_written_again(store: Store, path: Path) -> None:
-    _, recorder = begun(store)
+def test_text_of_many_flushes_is_appended_and_never_written_again(store: Store) -> None:
+    run, _ = begun(store)
     for number in range(5):
-        recorder.write(Delta(content=f"{number} " * FLUSH_BYTES, reasoning=f"r{number} "))
+        come(run, f"{number} " * MANY, f"r{number} ")
         store.flush()
     [record] = store.search()
-    assert record.text == "".join(f"{number} " * FLUSH_BYTES for number in range(5))
+    assert record.text == "".join(f"{number} " * MANY for number in range(5))
     assert record.reasoning == "r0 r1 r2 r3 r4 "
     sizes = store._ask(lambda c: c.execute("SELECT length(text) FROM text_parts").fetchall())
-    assert [size[0] for size in sizes] == [2 * FLUSH_BYTES] * 5
+    assert [size[0] for size in sizes] == [2 * MANY] * 5
 
 
-def test_write_of_little_is_in_the_log_after_the_interval(path: Path) -> None:
+def test_text_is_in_the_log_after_the_interval(path: Path) -> None:
     store = Store(path, flush_interval_s=0.02)
-    _, recorder = begun(store)
+    run, _ = begun(store)
     store.flush()
-    recorder.write(Delta(content="a few words "))
+    come(run, "a few words ")
     assert eventually(lambda: store.search()[0].text == "a few words ")
     store.close()
 
 
-def test_write_of_text_beyond_ascii_counts_its_bytes(store: Store) -> None:
-    _, recorder = begun(store)
-    recorder.write(Delta(content="海" * (FLUSH_BYTES // 3 + 1)))
-    assert store.search()[0].text == "海" * (FLUSH_BYTES // 3 + 1)
+def test_run_that_says_nothing_more_is_not_saved_again(store: Store) -> None:
+    run, recorder = begun(store)
+    come(run, "words ")
+    store.flush()
+    assert not recorder.waiting
+
+
+def test_recorder_is_told_of_no_token() -> None:
+    assert not isinstance(Recorder(lambda _: None, Repeats()), Sink)
 
 
 def test_finish_folds_the_parts(store: Store) -> None:
-    keep(store, "Hi", "long " * FLUSH_BYTES, "end")
-    assert store.search()[0].text == "long " * FLUSH_BYTES + "end"
+    keep(store, "Hi", "long " * MANY, "end")
+    assert store.search()[0].text == "long " * MANY + "end"
     assert store._ask(lambda c: c.execute("SELECT count(*) FROM text_parts").fetchone()[0]) == 0
 
 
 @pytest.mark.parametrize("secret", [KEY, "vg-live-sk-0123456789abcdef"])
 @pytest.mark.parametrize("cut", range(1, 24, 4))
 def test_key_cut_over_two_flushes_is_never_in_the_file(store: Store, path: Path, secret: str, cut: int) -> None:
-    _, recorder = begun(store)
-    recorder.write(Delta(content="x " * FLUSH_BYTES + secret[:cut]))
+    run, _ = begun(store)
+    come(run, "x " * MANY + secret[:cut])
     store.flush()
-    recorder.write(Delta(content=secret[cut:] + " y" * FLUSH_BYTES))
+    come(run, secret[cut:] + " y" * MANY)
     store.flush()
     [record] = store.search()
-    assert record.text == "x " * FLUSH_BYTES + "••••" + " y" * (FLUSH_BYTES - 1) + " "
+    assert record.text == "x " * MANY + "••••" + " y" * (MANY - 1) + " "
     assert not any(secret[8:].encode() in file.read_bytes() for file in path.parent.iterdir())
 
 
 def test_word_without_an_end_is_not_held_back_for_ever(store: Store) -> None:
-    _, recorder = begun(store)
-    recorder.write(Delta(content="x" * FLUSH_BYTES))
-    assert store.search()[0].text == "x" * FLUSH_BYTES
+    run, _ = begun(store)
+    come(run, "x" * MANY)
+    store.flush()
+    assert store.search()[0].text == "x" * MANY
 
 
 def test_keys_in_prompt_answer_error_and_labels_are_masked(store: Store, path: Path) -> None:
@@ -206,10 +216,11 @@ async def test_request_that_is_final_only_later_is_logged_as_it_was_sent(path: P
 
 
 def test_request_that_changes_after_its_row_is_updated(store: Store) -> None:
-    run, recorder = begun(store, "first")
+    run, _ = begun(store, "first")
     store.flush()
     run.request = request("second")
-    recorder.write(Delta(content="x " * FLUSH_BYTES))
+    come(run, "x ")
+    store.flush()
     assert store.search()[0].prompt == "second"
 
 
