@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 from vig_notebook.answers import parse_json
 from vig_notebook.ending import Ending
 from vig_notebook.errors import VigthoriaError
-from vig_notebook.sinks import Sink
+from vig_notebook.sinks import TextSink
 from vig_notebook.wire.accumulate import Completion
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from vig_notebook.settings import Endpoint
-    from vig_notebook.sinks import Driver, Source, Stream, Watcher
+    from vig_notebook.sinks import Driver, Sink, Source, Stream
     from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Delta
 
 __all__ = ["Plan", "Run", "RunState"]
@@ -108,7 +108,7 @@ class Run:
         request: ChatRequest,
         endpoint: Endpoint,
         *,
-        sinks: tuple[Watcher, ...] = (),
+        sinks: tuple[Sink, ...] = (),
         plan: Plan | None = None,
         chat: str | None = None,
         labels: dict[str, str] | None = None,
@@ -123,7 +123,7 @@ class Run:
         self.chat = chat
         self.labels = labels or {}
         self._sinks = list(sinks)
-        self._writing = [sink for sink in sinks if isinstance(sink, Sink)]
+        self._writing = [sink for sink in sinks if isinstance(sink, TextSink)]
         self._plan = plan or Plan()
         self._clock = _Clock()
         self._pieces: list[str] = []
@@ -352,7 +352,7 @@ class Run:
             except Exception:  # noqa: BLE001  as above
                 self._drop(sink)
 
-    def _drop(self, sink: Watcher) -> None:
+    def _drop(self, sink: Sink) -> None:
         self._sinks.remove(sink)
         self._writing = [other for other in self._writing if other is not sink]
         _log.exception("a sink of run %s failed and was dropped; the run goes on", self.id[:8])

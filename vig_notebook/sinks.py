@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from vig_notebook.wire.accumulate import Completion
     from vig_notebook.wire.chat import ChatCompletionChunk, Delta
 
-__all__ = ["Driver", "Sink", "Source", "Stream", "Watcher"]
+__all__ = ["Driver", "Sink", "Source", "Stream", "TextSink"]
 
 
-class Watcher(Protocol):
+class Sink(Protocol):
     """Who is told of a run's start and end. Every method is called on the streaming thread and must be quick.
 
     One that raises is dropped and the run goes on: an answer is never lost to its display or its log.
@@ -31,7 +31,7 @@ class Watcher(Protocol):
 
 
 @runtime_checkable
-class Sink(Watcher, Protocol):
+class TextSink(Sink, Protocol):
     """Where a run's text goes, piece by piece."""
 
     def write(self, delta: Delta) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.store.runs import KEY, SERVER, Answer, Server, ask, come, drive, eventually, keep, request, text_chunks
 from vig_notebook.errors import RateLimited, Truncated
 from vig_notebook.run import Plan, Run
-from vig_notebook.sinks import Sink
+from vig_notebook.sinks import TextSink
 from vig_notebook.store import Store
 from vig_notebook.store.identity import Repeats
 from vig_notebook.store.keeper import Keeper
@@ -109,7 +109,7 @@ def test_run_that_says_nothing_more_is_not_saved_again(store: Store) -> None:
 
 
 def test_recorder_is_told_of_no_token() -> None:
-    assert not isinstance(Recorder(lambda _: None, Repeats()), Sink)
+    assert not isinstance(Recorder(lambda _: None, Repeats()), TextSink)
 
 
 def test_finish_folds_the_parts(store: Store) -> None:
