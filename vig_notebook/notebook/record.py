@@ -30,7 +30,7 @@ def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], 
     Returns:
         `{"text/html": …, "text/plain": …}` of our closed vocabulary, and `{"vig_notebook": provenance}`.
     """
-    text = mask(run.text_so_far)
+    text = _masked(run.text_so_far, run)
     html = [_reasoning(run), answer_html(text, form), ending_html(run, form=form)]
     plain = [visible(text), ending_plain(run, form=form)]
     bundle = {"text/html": "".join(filter(None, html)), "text/plain": "\n\n".join(filter(None, plain))}
@@ -40,7 +40,7 @@ def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], 
 def ending_plain(run: Outcome, *, form: Format = "markdown") -> str:
     """`ending_html` as plain text."""
     failure = run.error or form_error(run, form)
-    facts = " · ".join(mask(visible(fact)) for fact in (badge(run.endpoint), *footer_facts(run)) if fact)
+    facts = " · ".join(_masked(visible(fact), run) for fact in (badge(run.endpoint), *footer_facts(run)) if fact)
     return "\n".join([*([mask(visible(str(failure)))] if failure is not None else []), f"[{facts}]"])
 
 
@@ -68,13 +68,13 @@ def answer_html(text: str, form: Format) -> str:
 def provenance(run: Outcome) -> dict[str, object]:
     """Where an answer comes from, for the metadata of its output. Nothing secret, no prompt."""
     completion = run.completion
-    return {
+    known: dict[str, object] = {
         "run": run.id,
         "state": run.state.value,
         "model": completion.model or run.request.model,
         "server": run.endpoint.name,
         "base_url": run.endpoint.base_url if run.endpoint.kind not in {"demo", "local"} else run.endpoint.kind,
-        "parameters": json.loads(mask(json.dumps(sent_parameters(run), default=str))),
+        "parameters": json.loads(json.dumps(sent_parameters(run), default=str)),
         "finish_reason": completion.finish_reason,
         "usage": completion.usage.to_dict() if completion.usage is not None else None,
         "first_token_s": _round(run.first_token_s),
@@ -82,6 +82,26 @@ def provenance(run: Outcome) -> dict[str, object]:
         "created_at": run.created_at.isoformat(timespec="seconds"),
         **({"chat": run.chat} if run.chat else {}),
     }
+    return {name: _masked_in(value, run) for name, value in known.items()}
+
+
+def _masked(text: str, run: Outcome) -> str:
+    """A text without keys; that of the server itself goes whatever it looks like: what is saved travels."""
+    key = run.endpoint.api_key
+    return mask(text) if key is None else mask(text, key)
+
+
+def _masked_in(value: object, run: Outcome) -> object:
+    """The same for every text in a value of JSON."""
+    match value:
+        case str():
+            return _masked(value, run)
+        case dict():
+            return {_masked(str(name), run): _masked_in(member, run) for name, member in value.items()}
+        case list():
+            return [_masked_in(member, run) for member in value]
+        case _:
+            return value
 
 
 def _round(seconds: float | None) -> float | None:
@@ -107,7 +127,7 @@ def _pretty(text: str) -> str:
 
 
 def _reasoning(run: Outcome) -> str:
-    reasoning = mask(run.reasoning_so_far)
+    reasoning = _masked(run.reasoning_so_far, run)
     if not reasoning:
         return ""
     return f'<div class="vig-reasoning"><div class="vig-note">Reasoning</div><pre>{escape_text(reasoning)}</pre></div>'
@@ -115,5 +135,5 @@ def _reasoning(run: Outcome) -> str:
 
 def _footer(run: Outcome) -> str:
     mark = badge(run.endpoint)
-    words = " · ".join(escape_text(mask(fact)) for fact in footer_facts(run) if fact)
+    words = " · ".join(escape_text(_masked(fact, run)) for fact in footer_facts(run) if fact)
     return '<div class="vig-footer">' + (f'<span class="vig-badge">{mark}</span> ' if mark else "") + words + "</div>"
