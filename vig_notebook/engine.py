@@ -49,12 +49,15 @@ class Engine:
     Attributes:
         loop: The thread's event loop. Other threads reach it by `call_soon_threadsafe` only.
         kept: What lives as long as the engine, by name, such as the named chats.
+        askers: Stop functions of those who ask one run after another, such as experiments: called by `stop_all`
+            before the runs are stopped, since else the next ones would follow.
     """
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.pid = os.getpid()
         self.kept: dict[str, object] = {}
+        self.askers: set[Callable[[], object]] = set()
         self._runs: dict[str, Run] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: list[tuple[Endpoint, Client]] = []
@@ -97,6 +100,8 @@ class Engine:
         Returns:
             The runs that were stopped.
         """
+        for stop in tuple(self.askers):
+            stop()
         runs = self.runs
         for run in runs:
             run.stop()

@@ -15,7 +15,7 @@ GRID = cells(variants(["{{ text }}" + "x" * 38, "{{ text }}"], params={"max_toke
 def plan(responses: list[Response] | None = None, **changes: object) -> Plan:
     known = responses or []
     done = {response.cell.index for response in known if response.status.whole}
-    options: dict[str, object] = {"max_concurrency": 4, "scored": True, "noise": None, "prices": {}} | changes
+    options: dict[str, object] = {"max_concurrency": 4, "compared": True, "noise": None, "prices": {}} | changes
     todo = [cell for cell in GRID if cell.index not in done]
     return make_plan(todo, GRID, known, **options)  # type: ignore[arg-type]
 
@@ -65,9 +65,9 @@ def test_cost_is_known_only_with_every_price() -> None:
 
 
 def test_plan_without_a_score_or_a_second_variant_promises_no_difference() -> None:
-    assert plan(scored=False).smallest_difference is None
+    assert plan(compared=False).smallest_difference is None
     single = cells(variants("{{ text }}"))
-    found = make_plan(single, single, [], max_concurrency=1, scored=True, noise=None, prices={})
+    found = make_plan(single, single, [], max_concurrency=1, compared=False, noise=None, prices={})
     assert found.smallest_difference is None
     assert found.tokens_out == 2 * TOKENS_OF_ANSWER
     assert "difference" not in str(found)

@@ -39,7 +39,7 @@ def watch_interrupts() -> None:
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
     kept = engine().kept
-    if engine().runs:
+    if engine().runs or engine().askers:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             signal.signal(signal.SIGINT, _stop_all)
         kept["interrupt watcher"] = loop.call_later(WATCH_S, _watch, loop)

@@ -15,7 +15,7 @@ from vig_notebook.chats import named_chat
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.commands import run_command
 from vig_notebook.notebook.dry_run import request_bundle
-from vig_notebook.notebook.options import cell_options, parse_line, parser_of
+from vig_notebook.notebook.options import cell_options, is_grid, parse_line, parser_of, text_or_file
 from vig_notebook.notebook.show import show
 from vig_notebook.notebook.words import error_card, error_text
 from vig_notebook.run import Run
@@ -72,6 +72,15 @@ class Vigthoria(Magics):
             %%vigthoria --format code                       (the code comes in the next cell)
             %%vigthoria --param presence_penalty=0.5 --dry-run
 
+        A grid, where a value has a comma or there is data: every variant streams side by side::
+
+            %%vigthoria --model a,b --temperature 0,0.9 --repeats 3 --out grid
+            %%vigthoria --name short --data tickets --limit 20 --score exact:label
+
+        A line `---` stands between two prompts. `grid` is the experiment: `grid.df`, `grid.compare()`,
+        `grid.stop()`. With --name each edited cell is the prompt's next version: running it again opens with
+        the differences to the version before, the examples that flipped and the verdict.
+
         On a line of its own::
 
             %vigthoria                 which server answers, which model, what is running
@@ -90,6 +99,8 @@ class Vigthoria(Magics):
             run_command(self, line)
             return None
         options = parse_line(parser_of(type(self).vigthoria), line)
+        if is_grid(options):
+            return self._grid(options, line, cell)
         run = self._ask(options, cell)
         form = options.format or self.format
         return _Waiting(run, self, wants_code=form == "code") if options.wait or form == "code" else None
@@ -119,13 +130,27 @@ class Vigthoria(Magics):
             self._names[options.out] = run
         return run
 
+    def _grid(self, options: argparse.Namespace, line: str, cell: str) -> object:
+        """Take the steps of a cell that compares; see `tuning_cell`."""
+        from vig_notebook.notebook.tuning_cell import GridWaiting, run_grid
+
+        try:
+            experiment = run_grid(self, options, line, cell, self._shell)
+        except VigthoriaError as error:
+            show_error(error)
+            self._names.pop(options.out, None)
+            return None
+        if options.out:
+            self._names[options.out] = experiment
+        return GridWaiting(experiment) if options.wait else None
+
     def _question(self, options: argparse.Namespace, cell: str) -> tuple[Question, Chat | None]:
         prompt = cell.rstrip("\n")
         if not options.raw:
             names = self._names
             prompt = render_template(prompt, names.__getitem__, known=[n for n in names if not n.startswith("_")])
         chat = named_chat(options.chat) if options.chat else None
-        system = options.system or self.system
+        system = text_or_file(options.system) or self.system
         if chat is not None and not options.dry_run:
             if options.new:
                 chat.reset()

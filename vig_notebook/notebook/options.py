@@ -7,6 +7,7 @@ import difflib
 import json
 import math
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from IPython.core.error import UsageError
@@ -15,7 +16,17 @@ from IPython.core.magic_arguments import argument, magic_arguments
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["cell_options", "member", "nearest", "option_names", "parse_line", "parser_of"]
+__all__ = [
+    "LISTS",
+    "cell_options",
+    "is_grid",
+    "member",
+    "nearest",
+    "option_names",
+    "parse_line",
+    "parser_of",
+    "text_or_file",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +49,24 @@ def whole(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def numbers(text: str) -> float | tuple[float, ...]:
+    """A finite number, or several with commas between them, as argparse's `type`."""
+    return tuple(number(one.strip()) for one in text.split(",")) if "," in text else number(text)
+
+
+def wholes(text: str) -> int | tuple[int, ...]:
+    """A whole number, or several with commas between them, as argparse's `type`."""
+    return tuple(whole(one.strip()) for one in text.split(",")) if "," in text else whole(text)
+
+
+def count(text: str) -> int:
+    """A whole number that is at least 1, as argparse's `type`."""
+    value = whole(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
 
 
 def name(text: str) -> str:
@@ -63,12 +92,18 @@ def _refuse_constant(word: str) -> None:
 
 
 OPTIONS = (
-    argument("--model", "-m", metavar="NAME", help="the model; by default the one of the server"),
-    argument("--system", "-s", metavar="TEXT", help="the system prompt"),
-    argument("--temperature", "-t", type=number, metavar="T", help="how free the choice of words is; 0 is least"),
+    argument("--model", "-m", metavar="NAME", help="the model; by default the one of the server; NAME,NAME compares"),
+    argument("--system", "-s", metavar="TEXT", help="the system prompt; @FILE reads it from a file"),
+    argument(
+        "--temperature",
+        "-t",
+        type=numbers,
+        metavar="T",
+        help="how free the choice of words is; 0 least; T,T compares",
+    ),
     argument("--max-tokens", type=whole, metavar="N", help="the longest answer, in tokens"),
-    argument("--top-p", type=number, metavar="P", help="choose among the likeliest words of this share"),
-    argument("--seed", type=whole, metavar="N", help="asks for the same answer again; servers do their best"),
+    argument("--top-p", type=numbers, metavar="P", help="choose among the likeliest words of this share"),
+    argument("--seed", type=wholes, metavar="N", help="asks for the same answer again; servers do their best"),
     argument(
         "--stop-sequence", action="append", metavar="TEXT", help="end the answer before this text; may be repeated"
     ),
@@ -93,7 +128,44 @@ OPTIONS = (
     argument("--base-url", metavar="URL", help="another server; it gets no key unless --key-env names one"),
     argument("--key-env", metavar="NAME", help="the environment variable that holds the key"),
     argument("--profile", metavar="NAME", help="a profile of the settings file"),
+    argument("--repeats", type=count, metavar="N", help="grid: ask each so often; by default 3 with --data"),
+    argument("--data", metavar="NAME", help="grid: examples, from a variable or a .csv, .tsv, .jsonl or .parquet file"),
+    argument("--limit", type=count, metavar="N", help="grid: only the first N examples"),
+    argument(
+        "--score", action="append", metavar="SCORER", help="grid: exact:COLUMN, json, a function…; may be repeated"
+    ),
+    argument("--name", metavar="NAME", help="grid: the prompt's name; each edited cell is its next version"),
+    argument("--baseline", metavar="VERSION", help="grid: what is compared with, such as v1; by default the parent"),
+    argument("--max-concurrency", type=count, metavar="N", help="grid: most calls at once; by default 8"),
+    argument("--budget-tokens", type=count, metavar="N", help="grid: most tokens, in and out together"),
+    argument("--yes", action="store_true", help="grid: ask also where it takes more than 200 calls"),
 )
+
+
+LISTS = ("temperature", "top_p", "seed")
+"""Options whose values may be several, beside the model."""
+
+GRID_ONLY = ("repeats", "data", "limit", "score", "name", "baseline", "max_concurrency", "budget_tokens", "yes")
+
+
+def is_grid(options: argparse.Namespace) -> bool:
+    """Whether the options of a cell compare something; any other cell is one question."""
+    lists = any(isinstance(getattr(options, name), tuple) for name in LISTS)
+    return lists or "," in (options.model or "") or any(getattr(options, name) for name in GRID_ONLY)
+
+
+def text_or_file(text: str | None) -> str | None:
+    """A text; `@FILE` is what the file holds.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    if text is None or not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).expanduser().read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--system {text}: the file cannot be read ({type(error).__name__})") from None
 
 
 def cell_options(function: Callable[P, R]) -> Callable[P, R]:

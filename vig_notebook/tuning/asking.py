@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vig_notebook.tuning.grid import Cell
     from vig_notebook.wire.chat import ChatRequest
 
-__all__ = ["Address", "Asking", "default_model"]
+__all__ = ["Address", "Asking", "endpoint_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +134,12 @@ def _once(endpoint: Endpoint) -> Endpoint:
     return replace(endpoint, limits=replace(endpoint.limits, max_retries=0))
 
 
-def default_model(address: Address) -> str:
-    """The model that the server, or its profile, is asked for when none is named."""
+def endpoint_of(address: Address) -> Endpoint:
+    """The server of an address, before any request.
+
+    Raises:
+        ConfigError: The settings are wrong.
+    """
     asked = api.question(
         "?",
         base_url=address.base_url,
@@ -143,4 +147,4 @@ def default_model(address: Address) -> str:
         key_env=address.key_env,
         profile=address.profile,
     )
-    return asked.server.endpoint.default_model
+    return asked.server.endpoint

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.tuning.asking import Address, Asking, default_model
+from vig_notebook.tuning.asking import Address, Asking, endpoint_of
 from vig_notebook.tuning.dataset import Dataset, Example
 from vig_notebook.tuning.export import write_results
 from vig_notebook.tuning.findings import Findings
@@ -69,6 +69,8 @@ class Experiment:
         cells: What is asked, in the order of asking: all variants of one example before the next.
         scorers: The scorers.
         baseline: What variants are held against, as given; see `grid.baseline_pairs`.
+        reference: Earlier versions of the prompts, which are not asked again.
+        endpoint: The server, as the settings chose it when the experiment was laid out.
         viewer: Shows an experiment live; the notebook rooms set it.
     """
 
@@ -88,6 +90,7 @@ class Experiment:
         store: Store | AnswerLog | str | Path | None = None,
         *,
         name: str = "experiment",
+        reference: Sequence[Prompt] = (),
         limit: int | None = None,
         variables: Mapping[str, object] | None = None,
         prices: Prices | None = None,
@@ -112,6 +115,8 @@ class Experiment:
             budget: Most tokens, in and out together; what would pass it is left unasked.
             store: Where answers are kept and found again: None is the run log, "off" only this process.
             name: For people and for the log.
+            reference: Earlier versions to hold the prompts against. What the log has of them is taken; they are
+                not asked again.
             limit: Use only the first so many examples.
             variables: Variables that all examples share.
             prices: Of a million tokens in and out, by model: `{"model": (0.5, 1.5)}`. Without them no cost is shown.
@@ -126,9 +131,13 @@ class Experiment:
         """
         self.name = name
         self._address = Address(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
-        names = [models] if isinstance(models, str) else list(models or [default_model(self._address)])
+        self.endpoint = endpoint_of(self._address)
+        names = [models] if isinstance(models, str) else list(models or [self.endpoint.default_model])
         self.data = _with_shared(data, variables or {}, limit)
-        self.variants = variants_of(as_prompts(prompts), names, expand_params(params))
+        asked = as_prompts(prompts)
+        self.reference = frozenset(one for one in reference if one not in asked)
+        earlier = [one for one in reference if one in self.reference]
+        self.variants = variants_of([*earlier, *asked], names, expand_params(params))
         self.cells = expand(self.variants, self.data, repeats=repeats or (1 if data is None else REPEATS))
         self.scorers = as_scorers(scorers)
         self.baseline = baseline
@@ -212,7 +221,7 @@ class Experiment:
     @property
     def running(self) -> bool:
         """Whether cells are asked or scored now."""
-        return self._round is not None and not self._round.end.reached
+        return self._round is not None and not (self._round.over or self._round.end.reached)
 
     @property
     def responses(self) -> list[Response]:
@@ -221,8 +230,8 @@ class Experiment:
 
     @property
     def missing(self) -> list[Cell]:
-        """The cells without a whole answer."""
-        return [cell for cell in self.cells if not self._is_whole(cell)]
+        """The cells without a whole answer, those of earlier versions left out."""
+        return [cell for cell in self._own_cells if not self._is_whole(cell)]
 
     @property
     def runs(self) -> dict[int, Run]:
@@ -232,7 +241,8 @@ class Experiment:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        return progress_of(self.responses, len(self.cells), self._round)
+        own = [one for one in self.responses if one.cell.variant.prompt not in self.reference]
+        return progress_of(own, len(self._own_cells), self._round)
 
     @property
     def df(self) -> pd.DataFrame:
@@ -249,10 +259,10 @@ class Experiment:
             self._take_known(self._asking())
         return make_plan(
             self.missing,
-            self.cells,
+            self._own_cells,
             self.responses,
             max_concurrency=self._max_concurrency,
-            scored=bool(self.scorers),
+            compared=bool(self.scorers) and len(self.variants) > 1,
             noise=self.findings().noise(),
             prices=self._prices,
         )
@@ -340,6 +350,11 @@ class Experiment:
 
     # Inside.
 
+    @property
+    def _own_cells(self) -> list[Cell]:
+        """The cells that are asked: those of earlier versions are not."""
+        return [cell for cell in self.cells if cell.variant.prompt not in self.reference]
+
     def _is_whole(self, cell: Cell) -> bool:
         response = self._responses.get(cell.index)
         return response is not None and response.status.whole
@@ -356,8 +371,8 @@ class Experiment:
         return Asking(self.cells, self._address, experiment=self.name)
 
     def _take_known(self, asking: Asking) -> None:
-        """Take over what the log has of the missing cells."""
-        keys = {asking.keys[cell.index]: cell for cell in self.missing}
+        """Take over what the log has of the cells without a whole answer."""
+        keys = {asking.keys[cell.index]: cell for cell in self.cells if not self._is_whole(cell)}
         for key, answer in self._log.find(keys).items() if keys else ():
             cell = keys[key]
             self._responses[cell.index] = cached(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vig_notebook.tuning.grid import Variant
     from vig_notebook.tuning.plan import Prices
     from vig_notebook.tuning.responses import Response
-    from vig_notebook.tuning.verdict import Comparison, Method
+    from vig_notebook.tuning.verdict import Comparison, Flip, Method
 
 __all__ = ["Findings"]
 
@@ -95,10 +95,12 @@ class Findings:
 
     def flips(self, scorer: str | None = None) -> pd.DataFrame:
         """The examples whose verdict changed, those to read first first."""
-        name = next(iter(self.named(scorer)), "")
-        scores = self.scores(name)
-        found = [(v, b, flip) for v, b in self.pairs for flip in find_flips(scores[v], scores[b])]
-        return tables.flip_table(found)
+        return tables.flip_table(self.found_flips(scorer))
+
+    def found_flips(self, scorer: str | None = None) -> list[tuple[str, str, Flip]]:
+        """Variant, baseline and flip, for whoever needs no pandas."""
+        scores = self.scores(next(iter(self.named(scorer)), ""))
+        return [(v, b, flip) for v, b in self.pairs for flip in find_flips(scores[v], scores[b])]
 
     def rating(
         self, variant: str | None, record: Callable[[Response, str], object], *, seed: int | None = None

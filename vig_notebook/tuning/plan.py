@@ -97,7 +97,7 @@ def make_plan(
     answered: Sequence[Response],
     *,
     max_concurrency: int,
-    scored: bool,
+    compared: bool,
     noise: float | None,
     prices: Prices,
 ) -> Plan:
@@ -108,7 +108,7 @@ def make_plan(
         cells: All cells.
         answered: Responses so far, which tell of tokens and time.
         max_concurrency: Calls at once.
-        scored: Whether there is a scorer, and so a difference to see.
+        compared: Whether there is a scorer and something to compare, and so a difference to see.
         noise: Variance of the score from repeat to repeat, where it is known.
         prices: Of a million tokens in and out, by model.
     """
@@ -118,7 +118,7 @@ def make_plan(
     tokens = Forecast(answered)
     by_model = tokens.by_model(todo)
     noise = power.USUAL_NOISE if noise is None else noise
-    seen = power.smallest_difference(examples, repeats=repeats, noise=noise) if scored and variants > 1 else None
+    seen = power.smallest_difference(examples, repeats=repeats, noise=noise) if compared else None
     return Plan(
         calls=len(todo),
         cached=len(cells) - len(todo),

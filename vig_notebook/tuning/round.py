@@ -91,6 +91,7 @@ class Round:
     Attributes:
         note: Why cells were left unasked; empty when they were not.
         runs: The runs in flight, by the cells' index.
+        over: Whether every response and score is there; the end follows at once.
         end: Reached when the last cell has its response and its scores.
     """
 
@@ -109,6 +110,7 @@ class Round:
     ) -> None:
         self.note = ""
         self.runs: dict[int, Run] = {}
+        self.over = False
         self.end = Ending()
         self._answered = answered
         self._asking = asking
@@ -136,8 +138,9 @@ class Round:
 
     def begin(self) -> None:
         """Start on the streaming thread; returns at once."""
+        engine().askers.add(self.stop)
         self._future = engine().run(self._work())
-        self._future.add_done_callback(lambda _: self.end.reach())
+        self._future.add_done_callback(self._end)
 
     def stop(self, cell: Cell | None = None) -> None:
         """Stop a cell, or all; returns at once."""
@@ -211,6 +214,10 @@ class Round:
 
     # Inside.
 
+    def _end(self, _future: concurrent.futures.Future[None]) -> None:
+        engine().askers.discard(self.stop)
+        self.end.reach()
+
     async def _work(self) -> None:
         try:
             for response in self._answered:
@@ -220,6 +227,7 @@ class Round:
                 await self._all_scored.wait()
         finally:
             self._scoring.close()
+            self.over = True
             self._tell(lambda observer: observer.over())
 
     def _take(self, response: Response) -> None:

@@ -1,0 +1,1 @@
+"""The live grid of an experiment, the record that replaces it, and the rating of answers in blind pairs."""

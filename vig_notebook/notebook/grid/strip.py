@@ -1,0 +1,94 @@
+"""The verdict strip: what changed in the prompt, which examples flipped, and the sentence about the difference.
+
+Its figures come from scipy, whose import takes a second: never call this on the streaming thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vig_notebook.errors import VigthoriaError
+from vig_notebook.notebook.grid.words import flip_words, prompt_changes_html
+from vig_notebook.render import escape_text, visible
+from vig_notebook.settings import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vig_notebook.tuning import Experiment, Prompt
+
+__all__ = ["Strip", "strip_of"]
+
+MOST_FLIPS = 8
+"""More than these nobody reads before the answers themselves; `grid.flips()` has all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """What the strip says.
+
+    Attributes:
+        changes: Each new prompt with the version it was made from.
+        flips: Lines on the flips; None where there is no score to flip.
+        verdict: The sentences of the verdict; empty where there is none.
+        notes: Why cells were left unasked, and the like.
+    """
+
+    changes: Sequence[tuple[Prompt, Prompt]]
+    flips: Sequence[str] | None
+    verdict: str
+    notes: Sequence[str]
+
+    @property
+    def html(self) -> str:
+        """The strip as closed HTML."""
+        parts = [f'<div class="vig-change">{prompt_changes_html(old, new)}</div>' for old, new in self.changes]
+        if self.verdict:
+            lines = "<br>".join(escape_text(line) for line in self.verdict.split("\n"))
+            parts.append(f'<div class="vig-verdict"><strong>Verdict.</strong> {lines}</div>')
+        parts += [self._flips_html()] if self.flips is not None else []
+        parts += [f'<div class="vig-note">{escape_text(mask(note))}</div>' for note in self.notes]
+        return f'<div class="vig-strip">{"".join(parts)}</div>' if parts else ""
+
+    @property
+    def plain(self) -> str:
+        """The strip as plain text."""
+        lines = [visible(mask(new.diff(old))) for old, new in self.changes]
+        lines += [f"Verdict. {self.verdict}"] if self.verdict else []
+        lines += self._flip_lines() if self.flips is not None else []
+        return "\n".join([*lines, *(visible(mask(note)) for note in self.notes)])
+
+    def _flip_lines(self) -> list[str]:
+        flips = self.flips or ()
+        if not flips:
+            return ["No example flipped."]
+        head = f"{len(flips)} {'example' if len(flips) == 1 else 'examples'} flipped; read these first:"
+        more = [f"and {len(flips) - MOST_FLIPS} more: see flips()"] if len(flips) > MOST_FLIPS else []
+        return [head, *(visible(line) for line in flips[:MOST_FLIPS]), *more]
+
+    def _flips_html(self) -> str:
+        head, *lines = self._flip_lines()
+        items = "".join(f"<li>{escape_text(line)}</li>" for line in lines)
+        return f'<div class="vig-flips">{escape_text(head)}{f"<ul>{items}</ul>" if items else ""}</div>'
+
+
+def strip_of(experiment: Experiment) -> Strip:
+    """What is to be said of an experiment now."""
+    findings = experiment.findings()
+    compared = bool(experiment.scorers) and len(experiment.variants) > 1
+    flips, verdict, notes = None, "", []
+    try:
+        if compared:
+            verdict = findings.verdict()
+            flips = flip_words(findings.found_flips()) if any(one.scores for one in findings.responses) else None
+    except VigthoriaError as error:  # scipy is not installed
+        notes.append(str(error))
+    if experiment.progress.note:
+        notes.append(experiment.progress.note)
+    return Strip(changes=_changes(experiment), flips=flips, verdict=verdict, notes=notes)
+
+
+def _changes(experiment: Experiment) -> list[tuple[Prompt, Prompt]]:
+    prompts = list(dict.fromkeys(variant.prompt for variant in experiment.variants))
+    return [(new.parent, new) for new in prompts if new.parent is not None and new not in experiment.reference]

@@ -1,0 +1,83 @@
+"""What the cells of a notebook have written: versions of prompts, and the last experiment of each name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
+from vig_notebook.tuning import PromptBook
+from vig_notebook.tuning.log import as_log
+
+if TYPE_CHECKING:
+    from vig_notebook.tuning import Experiment, Prompt
+
+__all__ = ["Workbook", "workbook"]
+
+
+class Workbook:
+    """Lives as long as the engine.
+
+    Attributes:
+        prompts: The versions of the named prompts.
+        experiments: The last experiment of each name, and those before it by the version's label.
+        log: Where the answers of all of them are kept.
+    """
+
+    def __init__(self) -> None:
+        self.prompts = PromptBook()
+        self.experiments: dict[str, Experiment] = {}
+        self.log = as_log(None)
+        self._cells: dict[str, tuple[str, str]] = {}
+
+    def keep(self, experiment: Experiment, *, line: str, text: str) -> None:
+        """Keep an experiment and the cell it comes from."""
+        self.experiments[experiment.name] = experiment
+        for prompt in self._own(experiment):
+            self.experiments[prompt.label] = experiment
+            self._cells[prompt.label] = (line, text)
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of this name, or the one that asked this version.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if name not in self.experiments:
+            known = ", ".join(one for one in self.experiments if "@" not in one) or "none yet"
+            raise ConfigError(
+                f"There is no experiment {name!r}", seen=f"there are: {known}", advice="Run its cell, with --name"
+            )
+        return self.experiments[name]
+
+    def prompt(self, label: str, *, of: str = "") -> Prompt:
+        """A version: `short@v2`, `short` for its newest, or `v2` of the prompt `of`.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        whole = f"{of}@{label}" if of and label.startswith("v") and label[1:].isdigit() else label
+        name, at, _ = whole.partition("@")
+        found = [one for one in self.prompts.history(name) if not at or one.label == whole]
+        if not found:
+            known = ", ".join(one.label for one in self.prompts.history(name))
+            raise ConfigError(f"There is no prompt {whole}", seen=f"there are {known}", advice="Name one of them")
+        return found[-1]
+
+    def cell_of(self, prompt: Prompt) -> str:
+        """The cell that asked this version, to be run again."""
+        line, text = self._cells.get(prompt.label, (f"--name {prompt.name}", prompt.text))
+        return f"%%vigthoria {line.strip()}\n{text.strip(chr(10))}"
+
+    @staticmethod
+    def _own(experiment: Experiment) -> list[Prompt]:
+        prompts = dict.fromkeys(variant.prompt for variant in experiment.variants)
+        return [prompt for prompt in prompts if prompt not in experiment.reference]
+
+
+def workbook() -> Workbook:
+    """The one workbook of this process."""
+    kept = engine().kept
+    if "workbook" not in kept:
+        kept["workbook"] = Workbook()
+    return cast("Workbook", kept["workbook"])
