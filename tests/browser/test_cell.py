@@ -44,7 +44,7 @@ def assert_record(notebook: Notebook, i: int, words: str) -> None:
 def start_and_see_text(notebook: Notebook, i: int) -> None:
     """Run a cell and wait until its answer has begun."""
     notebook.run_cell(i)
-    notebook.output(i).locator(".vig-answer, .vig-view p, .vig-view pre").first.wait_for()
+    notebook.output(i).locator(".vig-answer p, .vig-answer pre").first.wait_for()
 
 
 @pytest.mark.all_kernels
@@ -201,7 +201,7 @@ def test_cell_that_waits_can_be_stopped_with_its_button(notebook: Notebook) -> N
     notebook.open([LOAD, "%%vigthoria --wait -o poem\nWrite a long story about a lighthouse", STATE])
     notebook.run_cell(0)
     notebook.run_cell(1, wait=False)
-    notebook.output(1).locator(".vig-view p, .vig-view pre").first.wait_for()
+    notebook.output(1).locator(".vig-answer p, .vig-answer pre").first.wait_for()
     notebook.click_stop(1)
     notebook.wait_for_output_text(1, "stopped", limit_s=2)
     notebook.run_cell(2)

@@ -73,14 +73,13 @@ class Fold:
     """A button that opens and closes what is below it.
 
     The style sheet does it, from the class that a toggle button wears while it is on: so it works while
-    the kernel is busy. (An Accordion cannot be opened with the keyboard.)
+    the kernel is busy. An Accordion cannot be opened with the keyboard, and an icon's glyph would be read out
+    as part of the name: so the style sheet draws the sign too.
     """
 
     def __init__(self, title: str, child: widgets.Widget) -> None:
         self._layout = widgets.Layout(width="auto")
-        self.button = widgets.ToggleButton(
-            description=title, icon="caret-right", tooltip="Open or close", layout=self._layout
-        )
+        self.button = widgets.ToggleButton(description=title, tooltip="Open or close", layout=self._layout)
         self._inner = widgets.VBox([child], layout=self._layout)
         self._inner.add_class("vig-folded")
         self.box = widgets.VBox([self.button, self._inner], layout=self._layout)
@@ -103,6 +102,7 @@ class AnswerView:
         self._form = form
         self._layout = widgets.Layout()
         self._segments = Segments()
+        self._segments.box.add_class("vig-answer")
         self._thoughts: Segments | None = None
         self._fold: Fold | None = None
         self._ending: widgets.Output | None = None

@@ -122,8 +122,11 @@ def _text(value: object) -> str:
 class Drawer:
     """The fields, folded away; a wrong one says what is wrong beneath it."""
 
-    def __init__(self, form: Form, *, system: str, on_system: Callable[[str], None]) -> None:
+    def __init__(
+        self, form: Form, *, system: str, on_system: Callable[[str], None], on_right: Callable[[], None]
+    ) -> None:
         self._form = form
+        self._on_right = on_right
         self._problems = {one.name: widgets.HTML() for one in FIELDS}
         self._system = widgets.Textarea(value=system, description="System prompt", continuous_update=False, rows=2)
         self._system.layout.width = "auto"
@@ -140,13 +143,17 @@ class Drawer:
         """Say what is wrong with each field, and open the drawer when something is."""
         for one in FIELDS:
             self._show_problem(one)
-        if any(self._form.problem(one) for one in FIELDS):
+        if self._has_problem:
             self.fold.button.value = True
 
     def show_system(self, text: str) -> None:
         """Bring the system prompt up to date with the chat's."""
         if self._system.value != text:
             self._system.value = text
+
+    @property
+    def _has_problem(self) -> bool:
+        return any(self._form.problem(one) for one in FIELDS)
 
     def _field(self, one: Field) -> widgets.VBox:
         make = widgets.Text if one.lines == 1 else widgets.Textarea
@@ -164,6 +171,8 @@ class Drawer:
     def _take(self, one: Field, change: dict[str, Any]) -> None:
         self._form.texts[one.name] = change["new"]
         self._show_problem(one)
+        if not self._has_problem:
+            self._on_right()
 
     def _show_problem(self, one: Field) -> None:
         problem = self._form.problem(one)

@@ -60,7 +60,8 @@ TOOLTIPS = {
     Action.BEFORE: "Previous branch",
     Action.AFTER: "Next branch",
 }
-ICONS = {Action.BEFORE: "chevron-left", Action.AFTER: "chevron-right"}
+SIGNS = {Action.BEFORE: "vig-before", Action.AFTER: "vig-after"}
+"""Classes of the buttons that show a sign in place of their name, which is still read out."""
 
 
 class Act(Protocol):
@@ -128,7 +129,7 @@ class TurnView:
             return
         if self._counted is None:
             self._counted = widgets.Label(layout=self._shared.layout)
-            before, after = (self._button(one, "") for one in (Action.BEFORE, Action.AFTER))
+            before, after = (self._button(one, one.value) for one in (Action.BEFORE, Action.AFTER))
             self._bar.children += (before, self._counted, after)
         *_, before, self._counted, after = self._bar.children
         self._counted.value = f"{at}/{count}"
@@ -138,10 +139,11 @@ class TurnView:
         button = widgets.Button(
             description=title,
             tooltip=TOOLTIPS[action],
-            icon=ICONS.get(action, ""),
             layout=self._shared.button,
             style=self._shared.button_style,
         )
+        if action in SIGNS:
+            button.add_class(SIGNS[action])
         button.on_click(lambda _: self._act(action, self.turn))
         return button
 

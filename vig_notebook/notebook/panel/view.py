@@ -53,10 +53,12 @@ class PanelView:
         self._sync_asked = False
         self._displays: list[tuple[str, Transcript]] = []
         self._head = Head(panel)
-        self._drawer = Drawer(panel.form, system=panel.chat.system or "", on_system=self._take_system)
+        self._notice = Notice()
+        self._drawer = Drawer(
+            panel.form, system=panel.chat.system or "", on_system=self._take_system, on_right=self._notice.hide
+        )
         self._conversation = ConversationView(self._act)
         self._conversation.on_earlier(lambda: self._soon(lambda: self._conversation.show_earlier(panel.chat)))
-        self._notice = Notice()
         self._status = widgets.HTML()
         self._prompt = prompt_box(self)
         self._tools = Tools(self)
