@@ -3,6 +3,8 @@
 ::
 
     default_profile = "work"
+    log = "~/work/runs.sqlite"                # where runs are logged, or "off"
+    log_prompts = false                       # the log keeps answers and figures, and not what was asked
 
     [profiles.work]
     base_url = "https://llm.example.org/v1"
@@ -20,6 +22,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -36,8 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LIMITS: Final = frozenset(limit.name for limit in fields(Limits))
-_TOP_KEYS: Final = frozenset({"default_profile", "profiles"})
-_PROFILE_KEYS: Final = _LIMITS | {"base_url", "insecure_http", "key_env", "model", "parameters"}
+_TOP_KEYS: Final = frozenset({"default_profile", "log", "log_prompts", "profiles"})
+_PROFILE_KEYS: Final = _LIMITS | {"base_url", "insecure_http", "key_env", "log_prompts", "model", "parameters"}
 _KEY_WORDS: Final = frozenset({"api_key", "apikey", "authorization", "bearer", "key", "password", "secret", "token"})
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _KEY_PREFIX: Final = re.compile(r"(?i)(sk|vg|vk)[-_]")
@@ -53,6 +56,7 @@ class Profile:
     model: str | None = None
     key_env: str | None = None
     insecure_http: bool = False
+    log_prompts: bool = True
     parameters: Mapping[str, object] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
@@ -64,6 +68,8 @@ class Profiles:
     path: Path
     by_name: Mapping[str, Profile]
     default_name: str | None = None
+    log: str | None = None
+    log_prompts: bool = True
 
     def get(self, name: str) -> Profile:
         """Give the profile of this name.
@@ -104,7 +110,9 @@ def read_profiles(path: Path | None = None) -> Profiles:
         raise ConfigError(
             "The profile file cannot be read",
             seen=f"{path}: {error.strerror}",
-            advice="Make it readable, or move it away.",
+            advice="Raise the limit on open files (ulimit -n)."
+            if error.errno in {errno.EMFILE, errno.ENFILE}
+            else "Make it readable, or move it away.",
         ) from None
     except UnicodeDecodeError:
         raise ConfigError(
@@ -146,20 +154,24 @@ class _File:
                 "",
                 _nearest(default, by_name),
             )
-        return Profiles(path=self.path, by_name=by_name, default_name=default)
+        return Profiles(
+            path=self.path,
+            by_name=by_name,
+            default_name=default,
+            log=self._text(document, "log", table=""),
+            log_prompts=self._switch(document, "log_prompts", table="", default=True),
+        )
 
     def _profile(self, name: str, members: Mapping[str, object]) -> Profile:
         table = f"profiles.{name}"
         self._refuse_unknown(members, _PROFILE_KEYS, table=table)
-        insecure_http = members.get("insecure_http", False)
-        if not isinstance(insecure_http, bool):
-            raise self._error("must be true or false", "insecure_http", table)
         return Profile(
             name=name,
             base_url=self._base_url(members, table),
             model=self._text(members, "model", table=table),
             key_env=self._key_env(members, table),
-            insecure_http=insecure_http,
+            insecure_http=self._switch(members, "insecure_http", table=table, default=False),
+            log_prompts=self._switch(members, "log_prompts", table=table, default=True),
             parameters=self._parameters(members, table),
             limits=self._limits(members, table),
         )
@@ -207,6 +219,12 @@ class _File:
     def _table(self, value: object, *, key: str, table: str) -> Mapping[str, object]:
         if not isinstance(value, dict):
             raise self._error("must be a table", key, table)
+        return value
+
+    def _switch(self, members: Mapping[str, object], key: str, *, table: str, default: bool) -> bool:
+        value = members.get(key, default)
+        if not isinstance(value, bool):
+            raise self._error("must be true or false", key, table)
         return value
 
     def _text(self, members: Mapping[str, object], key: str, *, table: str) -> str | None:
