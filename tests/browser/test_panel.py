@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
@@ -47,7 +47,7 @@ class PanelPage:
         self.prompt.fill(text)
         self.prompt.press("Control+Enter")
         if wait:
-            self.button("Generating…").wait_for()
+            expect(self.prompt).to_have_value("")
             self.wait_until_ended()
 
     def wait_until_ended(self) -> None:
@@ -339,6 +339,7 @@ def test_panel_is_accessible_in_light_dark_and_narrow(notebook: Notebook) -> Non
     assert violations(notebook.page, ".vig-panel") == []
     notebook.set_theme("dark")
     assert violations(notebook.page, ".vig-panel") == []
+    notebook.page.evaluate("jupyterapp.shell.collapseLeft()")
     notebook.set_width(400)
     notebook.page.wait_for_timeout(200)
     assert_on_the_page(panel, 400)

@@ -84,6 +84,9 @@ export default () => {
       }
       touch();
       area.focus();
+      if (kind === 'send') {
+        following.toEnd();
+      }
       pending = pending || kind === 'send';
       model.set('value', area.value);
       model.send({ kind, text: area.value });
@@ -128,10 +131,10 @@ export default () => {
     views.add(view);
     latest = latest ?? view;
     view.update();
-    const unfollow = follow(el, touch, grow);
+    const following = follow(el, touch, grow);
     return () => {
       clearTimeout(timer);
-      unfollow();
+      following.end();
       views.delete(view);
       latest = latest === view ? null : latest;
       model.off('change:busy', settle);
@@ -182,7 +185,11 @@ function follow(el, touch, grow) {
     grow();
   };
   const soon = setTimeout(attach, 100); // the panel's other parts are put around it after it was made
-  return () => {
+  const toEnd = () => {
+    near = true;
+    conversation?.scrollTo({ top: conversation.scrollHeight });
+  };
+  const end = () => {
     clearTimeout(soon);
     inner.disconnect();
     grown.disconnect();
@@ -190,6 +197,7 @@ function follow(el, touch, grow) {
     panel?.removeEventListener('keydown', touch, true);
     conversation?.removeEventListener('scroll', scrolled);
   };
+  return { toEnd, end };
 }
 
 async function copy(text) {

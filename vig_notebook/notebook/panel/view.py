@@ -103,7 +103,7 @@ class PanelView:
         after = editing.parent if editing is not None else self._panel.chat.current
         if self._try_to_ask(text, after=after):
             self._editing = None
-            self._prompt.accept(text)
+            self._soon(lambda: self._accept(text))  # after what shows that a run is on
 
     def stop_typed(self) -> None:
         """Stop."""
@@ -224,6 +224,10 @@ class PanelView:
         self._sync()
 
     # What the buttons of a turn do, on any thread.
+
+    def _accept(self, text: str) -> None:
+        self._prompt.show_busy(busy=bool(self._panel.running))
+        self._prompt.accept(text)
 
     def _act(self, action: Action, turn: Turn) -> None:
         siblings = self._panel.chat.siblings(turn)
