@@ -13,6 +13,7 @@ from tests.demos import LIMIT_S, Demo, demo
 from vig_notebook import engine as engine_module
 from vig_notebook.engine import Engine, engine
 from vig_notebook.run import RunState
+from vig_notebook.store import default_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,7 @@ def test_runs_over_the_limit_are_queued_and_all_end(fast: Demo) -> None:
 
 def test_runs_that_are_stopped_or_fail_leave_no_socket_and_no_task(fast: Demo) -> None:
     fast.ask().wait(LIMIT_S)
+    default_store().flush()  # its files stay open
     before = open_files()
     for turn in range(200):
         run = fast.ask(model=("demo", "demo-cut", "demo-401", "demo-error")[turn % 4])

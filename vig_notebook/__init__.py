@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from vig_notebook.notebook.panel import Panel
     from vig_notebook.render import render_html
     from vig_notebook.run import Run, RunState
+    from vig_notebook.store import Store, history
+    from vig_notebook.tuning import Experiment
     from vig_notebook.wire.accumulate import Completion
     from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Message, Usage
     from vig_notebook.wire.sse import EventStreamDecoder, ServerSentEvent
@@ -67,6 +69,8 @@ _ROOMS = {
     "notebook.panel": ("Panel",),
     "render": ("render_html",),
     "run": ("Run", "RunState"),
+    "tuning": ("Experiment",),
+    "store": ("Store", "history"),
     "wire.accumulate": ("Completion",),
     "wire.chat": ("ChatCompletionChunk", "ChatRequest", "Message", "Usage"),
     "wire.sse": ("EventStreamDecoder", "ServerSentEvent"),
@@ -84,6 +88,7 @@ __all__ = [
     "Conflict",
     "ConnectFailed",
     "EventStreamDecoder",
+    "Experiment",
     "Message",
     "NotFound",
     "Overloaded",
@@ -98,11 +103,13 @@ __all__ = [
     "ServerReportedError",
     "ServerSentEvent",
     "StatusError",
+    "Store",
     "TimedOut",
     "TooLarge",
     "Truncated",
     "Usage",
     "VigthoriaError",
+    "history",
     "load_ipython_extension",
     "render_html",
     "start",

@@ -20,7 +20,8 @@ from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import Plan, Run
 from vig_notebook.servers import choose
-from vig_notebook.settings import concealed
+from vig_notebook.settings import concealed, read_environment
+from vig_notebook.store import run_log
 from vig_notebook.wire.chat import ChatRequest, Message
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def question(
             are wrong.
     """
     api_key = concealed(api_key)
+    run_log().ready()
     server = choose(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
     messages = _messages(prompt, system=system, chat=chat)
     members = {**server.endpoint.parameters, **_given(parameters or {})}
@@ -94,6 +96,7 @@ def ask(
     sinks: Sequence[Sink] = (),
     chat: Chat | None = None,
     labels: dict[str, str] | None = None,
+    log: bool = True,
 ) -> Run:
     """Start a run. Returns at once; the run goes on on the streaming thread.
 
@@ -102,15 +105,16 @@ def ask(
         sinks: Where the text goes, beside the run itself.
         chat: The conversation this becomes a turn of; the turn waits for the one before.
         labels: Free words kept with the run.
+        log: Keep it in the run log. A caller that gives a recorder of its own has it kept there.
     """
-    plan = Plan(connect=asked.server.connect)
+    plan = Plan(connect=asked.server.connect, source=run_log().source())
     run = Run(
         asked.request,
         asked.server.endpoint,
-        sinks=tuple(sinks),
+        sinks=(*run_log().sinks(log=log), *sinks),
         plan=plan,
         chat=chat.name if chat is not None else None,
-        labels=labels,
+        labels=_place() | (labels or {}),
     )
     if chat is not None:
         _join(run, chat, plan)
@@ -363,6 +367,12 @@ def _messages(prompt: Messages, *, system: str | None, chat: Chat | None) -> Seq
         turns = [*chat.to_messages(), *turns]
         system = system if chat.system is None else None
     return [Message(role="system", content=system), *turns] if system else turns
+
+
+def _place() -> dict[str, str]:
+    """The notebook, where Jupyter's server says so."""
+    notebook = read_environment("JPY_SESSION_NAME")
+    return {"notebook": notebook} if notebook else {}
 
 
 def _join(run: Run, chat: Chat, plan: Plan) -> None:

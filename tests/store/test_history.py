@@ -38,14 +38,9 @@ def test_history_without_pandas_is_a_list(store: Store) -> None:
 
 
 def test_history_is_of_the_default_log(tmp_path: Path) -> None:
-    default_store.cache_clear()
-    try:
-        keep(default_store(), "a poem")
-        assert len(history(since="1h")) == 1
-        assert default_store().path == tmp_path / "home" / "data" / "vig_notebook" / "runs.sqlite"
-    finally:
-        default_store().close()
-        default_store.cache_clear()
+    keep(default_store(), "a poem")
+    assert len(history(since="1h")) == 1
+    assert default_store().path == tmp_path / "home" / "data" / "vig_notebook" / "runs.sqlite"
 
 
 def test_names_are_sorted_and_there() -> None:

@@ -60,7 +60,8 @@ def test_replay_only_makes_a_missing_answer_an_error_that_names_it(recorded: Pat
     assert str(run.state) == "FAILED"
     assert str(run.error) == (
         "There is no recorded answer: 'where is it? •••• xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…' to small is "
-        "not in the run log as often as it is asked. Ask the server for it once: %vigthoria replay on."
+        "not in the run log as often as it is asked. Ask the server for it once, with replay on instead of only "
+        "(%vigthoria replay, VIG_REPLAY)."
     )
     run = ask(store, messages=[{"role": "user", "content": [{"type": "text", "text": "x"}]}], source=replay)
     assert "'a message with parts' to small" in str(run.error)

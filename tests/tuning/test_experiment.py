@@ -513,15 +513,11 @@ def test_retry_after_the_end_begins_a_new_round(make: Maker) -> None:
 
 
 def test_default_log_is_the_run_log(make: Maker) -> None:
-    default_store.cache_clear()
-    try:
-        for cached in (0, 1):
-            experiment = make(data=DATA, limit=1, repeats=1, store=None)
-            experiment.run().wait(LIMIT_S)
-            assert experiment.progress.cached == cached
-    finally:
-        default_store().close()
-        default_store.cache_clear()
+    for cached in (0, 1):
+        experiment = make(data=DATA, limit=1, repeats=1, store=None)
+        experiment.run().wait(LIMIT_S)
+        assert experiment.progress.cached == cached
+    assert len(default_store().search()) == 1
 
 
 def test_log_is_taken_in_any_form(tmp_path: Path) -> None:

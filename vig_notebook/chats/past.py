@@ -31,6 +31,7 @@ class Past:
         created_at: When it was started, in UTC.
         status: Always empty: nothing goes on.
         chat: Always None: the chat that it is in has it.
+        labels: Free words kept with the run.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Past:
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     status: str = ""
     chat: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def text_so_far(self) -> str:

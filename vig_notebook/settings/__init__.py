@@ -5,7 +5,7 @@
 ``VIGTHORIA_BASE_URL``     base URL of an OpenAI-compatible server
 ``VIG_PROFILE``            name of a profile in the profile file
 ``VIG_LOG``                path of the run log, or ``off``
-``VIG_REPLAY``             answers are taken from the run log where it has them
+``VIG_REPLAY``             answers are taken from the run log: ``off``, ``on`` or ``only``, and a cassette's path
 ``VIG_LOCAL_MODEL``        path or name of the local model, or ``off``
 ``VIG_DEMO_PACE``          tokens per second of the demo server; 0 is as fast as it goes
 =========================  ===========================================================================

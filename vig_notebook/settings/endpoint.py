@@ -42,7 +42,8 @@ class Endpoint:
     """A server and what is known about asking it.
 
     `name` and `note` are words for people. `api_key` is None when no key is sent. `parameters` are
-    request members and `limits` the client's numbers that a profile set for this server.
+    request members and `limits` the client's numbers that a profile set for this server. Without `log_prompts`
+    the run log keeps its answers and not what it was asked.
     """
 
     base_url: str
@@ -52,6 +53,7 @@ class Endpoint:
     default_model: str = DEFAULT_MODEL
     note: str = ""
     insecure_http: bool = False
+    log_prompts: bool = True
     parameters: Mapping[str, object] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
@@ -94,6 +96,7 @@ def resolve(
         default_model=chosen.model or DEFAULT_MODEL,
         note="" if key is not None else _note(target),
         insecure_http=insecure_http,
+        log_prompts=chosen.log_prompts,
         parameters=chosen.parameters,
         limits=chosen.limits,
     )

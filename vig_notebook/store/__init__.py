@@ -10,13 +10,16 @@
 
 from __future__ import annotations
 
+from vig_notebook.store.conversations import continue_chat
+from vig_notebook.store.current import Replaying, RunLog, default_store, run_log
 from vig_notebook.store.identity import Identity, identity_key, identity_of
 from vig_notebook.store.log import Store
+from vig_notebook.store.outcomes import past_of
 from vig_notebook.store.recorder import Recorder
 from vig_notebook.store.records import Record
 from vig_notebook.store.replay import Replay, Replayed, replayed_chunks
 from vig_notebook.store.search import parse_moment
-from vig_notebook.store.table import default_store, history, to_table
+from vig_notebook.store.table import history, to_table
 
 __all__ = [
     "Identity",
@@ -24,12 +27,17 @@ __all__ = [
     "Recorder",
     "Replay",
     "Replayed",
+    "Replaying",
+    "RunLog",
     "Store",
+    "continue_chat",
     "default_store",
     "history",
     "identity_key",
     "identity_of",
     "parse_moment",
+    "past_of",
     "replayed_chunks",
+    "run_log",
     "to_table",
 ]

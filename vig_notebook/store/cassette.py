@@ -27,8 +27,8 @@ __all__ = ["FORMAT", "export_cassette", "export_runs", "import_runs"]
 FORMAT: Final = {"format": "vig_notebook runs", "version": 1}
 
 _CASSETTE: Final = (
-    "any_server_key", "base_url", "choices", "delta_count", "extra", "finish_reason", "key", "messages", "model",
-    "parameters", "prompt", "reasoning", "refusal", "text", "tool_calls", "usage",
+    "answer_model", "any_server_key", "base_url", "choices", "delta_count", "extra", "finish_reason", "key", "messages",
+    "model", "parameters", "prompt", "reasoning", "refusal", "server", "text", "tool_calls", "usage",
 )  # fmt: skip
 _OF_THIS_FILE: Final = frozenset({"number", "host", "pid", "process_start"})
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vig_notebook.settings import Endpoint
     from vig_notebook.wire.chat import ChatRequest
 
-__all__ = ["Identity", "Repeats", "identity_key", "identity_of", "question_of", "to_json"]
+__all__ = ["Identity", "Repeats", "identity_key", "identity_of", "question_of", "server_of", "to_json"]
 
 _HOW_IT_IS_SENT: Final = frozenset({"model", "messages", "seed", "stream", "stream_options"})
 
@@ -82,13 +82,18 @@ def identity_key(
 def identity_of(request: ChatRequest, endpoint: Endpoint, *, repeat: int = 0) -> Identity:
     """Give the keys of what would be sent to `endpoint`."""
     question = question_of(request, endpoint)
-    server = f"{endpoint.kind}:" if endpoint.kind in _OWN_SERVERS else endpoint.base_url
+    server = server_of(endpoint)
     any_model = "" if question.model == endpoint.default_model else question.model
     rest = (question.messages, question.params)
     return Identity(
         key=identity_key(server, question.model, *rest, seed=question.seed, repeat=repeat),
         any_server_key=identity_key("", any_model, *rest, seed=question.seed, repeat=repeat),
     )
+
+
+def server_of(endpoint: Endpoint) -> str:
+    """Name a server for good: by its base URL, or `demo:` and `local:` for those whose address changes."""
+    return f"{endpoint.kind}:" if endpoint.kind in _OWN_SERVERS else endpoint.base_url
 
 
 def question_of(request: ChatRequest, endpoint: Endpoint) -> _Question:

@@ -10,7 +10,7 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.store import cassette, search
 from vig_notebook.store.forget import chosen, forget_runs
 from vig_notebook.store.identity import Repeats
-from vig_notebook.store.opening import log_path
+from vig_notebook.store.opening import OFF, log_path
 from vig_notebook.store.recorder import Recorder
 from vig_notebook.store.search import Query, parse_moment
 from vig_notebook.store.writer import FLUSH_INTERVAL_S, Writer
@@ -50,26 +50,38 @@ class Store:
         """Name the log; opens nothing.
 
         Args:
-            path: The file, or "off"; by default `VIG_LOG`, else a file in the user's data folder.
+            path: The file, or "off"; by default `VIG_LOG`, else what the settings say, else a file in the
+                user's data folder.
             log_prompts: Keep what was asked; without it only answers and figures are kept.
             flush_interval_s: Seconds after which text that has come is in the file.
         """
         self.path = log_path(path)
         self.repeats = Repeats()
+        self._records = self.path is not None
         self._log_prompts = log_prompts
         self._writer = Writer(self.path, flush_interval_s=flush_interval_s)
         # At the end of the program, too: what waits in the queue is saved.
         self._finalizer = weakref.finalize(self, self._writer.close)
 
     @classmethod
-    def read(cls, cassette_path: str | Path) -> Store:
-        """Give a store in memory that holds the runs of an exported file, for replay.
+    def read(cls, cassette_path: str | Path, *, missing_ok: bool = False) -> Store:
+        """Give a store in memory that holds the runs of an exported file, for replay; its recorders add to it.
+
+        Args:
+            cassette_path: The file.
+            missing_ok: Give an empty store where there is no such file.
 
         Raises:
             ConfigError: The file is not such a file.
         """
-        store = cls("off")
-        store.import_(cassette_path)
+        store = cls(OFF)
+        store._records = True
+        try:
+            if not missing_ok or _file(cassette_path).exists():
+                store.import_(cassette_path)
+        except ConfigError:
+            store.close()
+            raise
         return store
 
     @property
@@ -79,9 +91,9 @@ class Store:
 
     def recorder(self) -> Recorder:
         """Make the sink that logs one run; give it to the run before it starts."""
-        if self.path:
+        if self._records:
             self._writer.start()
-        return Recorder(self._writer.wake if self.path else _ignore, self.repeats, log_prompts=self._log_prompts)
+        return Recorder(self._writer.wake if self._records else _ignore, self.repeats, log_prompts=self._log_prompts)
 
     def search(
         self,
@@ -193,7 +205,11 @@ class Store:
         Raises:
             ConfigError: The file cannot be written.
         """
-        return self._ask(lambda connection: cassette.export_cassette(connection, _file(path)))
+        return self.export_cassette_soon(path).result()
+
+    def export_cassette_soon(self, path: str | Path) -> Future[int]:
+        """As `export_cassette`, without waiting."""
+        return self._writer.call(lambda connection: cassette.export_cassette(connection, _file(path)))
 
     def import_(self, path: str | Path) -> int:
         """Read runs from an exported file of either kind; those that are there already stay as they are.

@@ -18,7 +18,7 @@ from typing import Final
 import platformdirs
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.settings import read_environment
+from vig_notebook.settings import read_environment, read_profiles
 from vig_notebook.store.processes import Process, this_process
 from vig_notebook.store.schema import prepare
 
@@ -30,6 +30,7 @@ OFF: Final = "off"
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a write waits for another kernel's; with 8 kernels writing at once 99 of 100 waited under 0.25 s."""
 
+_CASSETTES: Final = frozenset({".jsonl", ".json", ".ndjson"})
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -61,8 +62,12 @@ class Opened:
 
 
 def log_path(path: str | Path | None = None) -> Path | None:
-    """Say where the run log is: the argument, `VIG_LOG`, or the user's data folder. None is no log."""
-    chosen = path or read_environment("VIG_LOG")
+    """Say where the run log is: the argument, `VIG_LOG`, the settings, or the user's data folder. None is no log.
+
+    Raises:
+        ConfigError: The settings cannot be read.
+    """
+    chosen = path or read_environment("VIG_LOG") or read_profiles().log
     if str(chosen).lower() == OFF:
         return None
     default = platformdirs.user_data_path("vig_notebook", appauthor=False) / "runs.sqlite"
@@ -138,6 +143,12 @@ def _open_again(path: Path) -> Opened:
 
 
 def _open_file(path: Path) -> Opened:
+    if path.suffix.lower() in _CASSETTES:  # else it would be taken for a damaged log, and renamed
+        raise ConfigError(
+            "The run log is no JSON Lines file",
+            seen=str(path),
+            advice="Name a .sqlite file; a cassette is recorded with %vigthoria replay on FILE.",
+        )
     _make_private(path)
     try:
         return _connect(path, "WAL")

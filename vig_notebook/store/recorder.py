@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from vig_notebook.store.rows import clean, end_columns, now, request_columns, secrets_of, start_columns
+from vig_notebook.store.rows import REPLAYED, clean, end_columns, now, request_columns, secrets_of, start_columns
 
 if TYPE_CHECKING:
     import sqlite3
@@ -84,7 +84,7 @@ class Recorder:
             if self.ended:
                 return
         elif self._saved_request != self._next_request:
-            _update(connection, run.id, request_columns(run, log_prompts=self._log_prompts))
+            _update(connection, run.id, request_columns(run, log_prompts=self._logs_prompts(run)))
         if self.ended:
             self._save_end(connection, run)
         else:
@@ -102,11 +102,17 @@ class Recorder:
         self._saved_chars = self._next_chars = (0, 0)
 
     def _first_row(self, run: Run, process: Process) -> Columns:
-        row = {**start_columns(run, process), **request_columns(run, log_prompts=self._log_prompts)}
+        log_prompts = self._logs_prompts(run)
+        row = start_columns(run, process, log_prompts=log_prompts) | request_columns(run, log_prompts=log_prompts)
         return {**row, **self._end(run)} if self.ended else row
 
     def _end(self, run: Run) -> Columns:
-        return end_columns(run, self._repeats.identity(run))
+        # An answer from the log is not a new one to answer from.
+        identity = None if REPLAYED in run.labels else self._repeats.identity(run)
+        return end_columns(run, identity, log_prompts=self._logs_prompts(run))
+
+    def _logs_prompts(self, run: Run) -> bool:
+        return self._log_prompts and run.endpoint.log_prompts
 
     def _save_end(self, connection: sqlite3.Connection, run: Run) -> None:
         _update(connection, run.id, self._end(run))

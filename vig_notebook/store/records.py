@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from vig_notebook.errors import ConfigError
+from vig_notebook.settings import Endpoint
 from vig_notebook.store.identity import to_json
 from vig_notebook.wire.accumulate import Completion, CompletionBuilder, Timings
 from vig_notebook.wire.chat import ChatRequest, decode_chunk
@@ -16,6 +17,7 @@ from vig_notebook.wire.chat import ChatRequest, decode_chunk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vig_notebook.settings.endpoint import Kind
     from vig_notebook.wire.chat import ChatCompletionChunk
 
 __all__ = ["COLUMNS", "JSON_COLUMNS", "Record"]
@@ -91,6 +93,13 @@ class Record:
         extra = dict(self.parameters or {})
         named: dict[str, Any] = {name: extra.pop(name) for name in _NAMED if name in extra}
         return ChatRequest(messages=list(self.messages), model=self.model or "", extra=extra, **named)
+
+    def endpoint(self) -> Endpoint:
+        """Who answered, without its key."""
+        kinds: dict[str, Kind] = {"demo:": "demo", "local:": "local"}
+        address = self.base_url or ""
+        kind = kinds.get(address, "custom")
+        return Endpoint(base_url="" if address in kinds else address, kind=kind, name=self.server or address)
 
     def completion(self) -> Completion:
         """What the run left behind, with the timings it had."""

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+import msgspec
+
 from vig_notebook.errors import ConfigError
 from vig_notebook.settings import mask
 from vig_notebook.store.identity import identity_of
@@ -47,13 +49,16 @@ class Replay:
         pace: "recorded" takes the time that the answer took; "instant" none.
     """
 
-    def __init__(self, mode: Mode, source: Store | str | Path, *, pace: Pace = "instant") -> None:
+    def __init__(
+        self, mode: Mode, source: Store | str | Path, *, pace: Pace = "instant", name: str | None = None
+    ) -> None:
         """Learn which answers there are. Waits for the log: not for the streaming thread.
 
         Args:
             mode: "off", "on" or "only".
             source: The log, or an exported file (a cassette).
             pace: "recorded" or "instant".
+            name: What `source` is called in sentences.
 
         Raises:
             ConfigError: The log or the file cannot be read, or a word is none of these.
@@ -62,7 +67,7 @@ class Replay:
         _check("pace", pace, ("recorded", "instant"))
         self.mode: Mode = mode
         self.pace: Pace = pace
-        self._name = "the run log" if isinstance(source, Store) else Path(source).name
+        self._name = name or ("the run log" if isinstance(source, Store) else Path(source).name)
         self._own = mode != "off" and not isinstance(source, Store)
         if mode == "off":
             return
@@ -125,7 +130,7 @@ class Replay:
         found = await asyncio.wrap_future(self._store.find_soon([key], any_server=any_server))
         if key not in found:
             raise self._missing(run.request, run.endpoint)
-        run.labels[REPLAYED] = found[key].id
+        _take_origin(run, found[key])
         yield Replayed(found[key], pace=self.pace)
 
     def _missing(self, request: ChatRequest, endpoint: Endpoint) -> ConfigError:
@@ -136,7 +141,7 @@ class Replay:
         return ConfigError(
             "There is no recorded answer",
             seen=f"{shown!r} to {model} is not in {self._name} as often as it is asked",
-            advice="Ask the server for it once: %vigthoria replay on.",
+            advice="Ask the server for it once, with replay on instead of only (%vigthoria replay, VIG_REPLAY).",
         )
 
 
@@ -178,6 +183,13 @@ async def replayed_chunks(record: Record, *, pace: Pace) -> AsyncIterator[ChatCo
     for number, chunk in enumerate(chunks):
         await asyncio.sleep(each_s if number else first_s)
         yield chunk
+
+
+def _take_origin(run: Run, record: Record) -> None:
+    """Let the run say who answered then, and with which model; no key is needed for it."""
+    run.labels[REPLAYED] = record.id
+    run.request = msgspec.structs.replace(run.request, model=record.model or run.request.model)
+    run.endpoint = record.endpoint()
 
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:

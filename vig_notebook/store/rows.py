@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from vig_notebook.settings import mask
-from vig_notebook.store.identity import question_of, to_json
+from vig_notebook.store.identity import question_of, server_of, to_json
 from vig_notebook.wire.text import well_formed
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ __all__ = [
     "spelled",
     "start_columns",
 ]
+
+_PROMPTS: Final = frozenset({"template", "system_template"})
 
 Columns: TypeAlias = dict[str, str | float | None]
 
@@ -57,10 +59,9 @@ def secrets_of(run: Run) -> tuple[Secret, ...]:
     return (run.endpoint.api_key,) if run.endpoint.api_key else ()
 
 
-def start_columns(run: Run, process: Process) -> Columns:
+def start_columns(run: Run, process: Process, *, log_prompts: bool) -> Columns:
     """Columns that are known when the run is created, and stay as they are."""
-    secrets = secrets_of(run)
-    labels = {name: clean(value, secrets) for name, value in run.labels.items()}
+    labels = _labels(run, log_prompts=log_prompts)
     return {
         "id": run.id,
         "created_at": spelled(run.created_at),
@@ -82,7 +83,7 @@ def request_columns(run: Run, *, log_prompts: bool) -> Columns:
     messages = _clean_json(question.messages, secrets)
     params = dict(question.params) if question.seed is None else {**question.params, "seed": question.seed}
     return {
-        "base_url": run.endpoint.base_url,
+        "base_url": server_of(run.endpoint),
         "server": run.endpoint.name,
         "model": question.model,
         "prompt": _last_words(messages) if log_prompts else None,
@@ -91,21 +92,25 @@ def request_columns(run: Run, *, log_prompts: bool) -> Columns:
     }
 
 
-def end_columns(run: Run, identity: Identity) -> Columns:
-    """Columns that are known when the run has ended."""
+def end_columns(run: Run, identity: Identity | None, *, log_prompts: bool) -> Columns:
+    """Columns that are known when the run has ended; without an identity it is none to answer from."""
     secrets = secrets_of(run)
-    replayed = REPLAYED in run.labels
     return {
         "state": run.state.lower(),
         "ended_at": now(),
-        "labels": _spell(_clean_json(run.labels, secrets)),
-        # An answer from the log is not a new one to answer from.
-        "key": None if replayed else identity.key,
-        "any_server_key": None if replayed else identity.any_server_key,
+        "labels": _spell(_labels(run, log_prompts=log_prompts)),
+        "key": identity.key if identity else None,
+        "any_server_key": identity.any_server_key if identity else None,
         "error_kind": run.error.kind if run.error else None,
         "error": clean(str(run.error), secrets) if run.error else None,
         **_completion_columns(run.completion, secrets),
     }
+
+
+def _labels(run: Run, *, log_prompts: bool) -> dict[str, str]:
+    """The labels, without those that have the prompt in them where it is not logged."""
+    kept = {name: value for name, value in run.labels.items() if log_prompts or name not in _PROMPTS}
+    return {name: clean(value, secrets_of(run)) for name, value in kept.items()}
 
 
 def _completion_columns(completion: Completion, secrets: tuple[Secret, ...]) -> Columns:

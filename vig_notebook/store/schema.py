@@ -7,7 +7,8 @@ The file is ordinary SQLite, meant to be read with the `sqlite3` tool as well; t
 ``number``, ``id``     order of arrival; the run's id, which the saved notebook carries too
 ``created_at``         when it was started; ``ended_at`` is empty while it runs
 ``state``              queued, connecting, streaming, done, stopped, failed; interrupted = its process died
-``base_url, server``   who was asked, and its name in words; ``model`` is the model that was asked for
+``base_url, server``   who was asked (``demo:`` and ``local:`` have no lasting address), and its name in words
+``model``              the model that was asked for
 ``messages``           what was sent, JSON; ``prompt`` is the text of the last message of the user
 ``parameters``         the other members of the request, JSON
 ``text, reasoning``    the answer; while it streams it is in ``text_parts`` (in the order of ``part``)

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from vig_notebook.store.log import Store
+from vig_notebook.store.current import default_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from vig_notebook.store.log import Store
     from vig_notebook.store.records import Record
 
-__all__ = ["default_store", "history", "to_table"]
+__all__ = ["history", "to_table"]
 
 _FIRST: Final = ("id", "created_at", "state", "model", "prompt", "text", "chat", "error", "first_token_s", "total_s")
 _LEFT_OUT: Final = frozenset({"key", "any_server_key"})
-
-
-@cache
-def default_store() -> Store:
-    """The log of this process, at its default place: made when first asked for, closed when the program ends."""
-    return Store()
 
 
 def history(

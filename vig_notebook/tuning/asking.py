@@ -55,7 +55,7 @@ class Asking:
     def ask(self, cell: Cell, sinks: Sequence[Sink]) -> Run:
         """Start the run of a cell."""
         asked = api.Question(request=self._request(cell), server=self._question(cell).server)
-        return api.ask(asked, sinks=sinks, labels=self._labels(cell))
+        return api.ask(asked, sinks=sinks, labels=self._labels(cell), log=False)
 
     @staticmethod
     def _make_questions(cells: Sequence[Cell], address: Address) -> dict[int, api.Question]:

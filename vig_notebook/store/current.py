@@ -1,0 +1,215 @@
+"""The run log of this process: where its runs are kept, and whether they are answered from what was kept.
+
+`VIG_LOG` and `VIG_REPLAY` say both, and so do the line commands `%vigthoria log` and `%vigthoria replay`, which come
+before the environment. One exception: where `VIG_REPLAY` is `only`, a notebook's own `replay on` is `only` as well, so
+that a check without network stays one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
+from vig_notebook.settings import read_environment, read_profiles
+from vig_notebook.store.log import Store
+from vig_notebook.store.replay import Replay
+from vig_notebook.store.taping import Cassette
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from vig_notebook.run import Run
+    from vig_notebook.sinks import Sink, Source
+    from vig_notebook.store.replay import Mode, Pace
+
+__all__ = ["Replaying", "RunLog", "default_store", "run_log"]
+
+_MODES: Final = ("off", "on", "only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replaying:
+    """What is answered from what was kept.
+
+    Attributes:
+        mode: "off" nothing; "on" what is there; "only" refuses the rest.
+        file: The cassette, beside the notebook; None is the run log. With "on" new answers are added to it.
+        pace: "recorded" takes the time that the answer took; "instant" none.
+    """
+
+    mode: Mode = "off"
+    file: str | None = None
+    pace: Pace = "instant"
+
+
+class RunLog:
+    """The log and the replay of this process. Opens nothing before the first use."""
+
+    def __init__(self) -> None:
+        self._store: Store | None = None
+        self._left: list[Store] = []  # for the runs that began in them
+        self._commanded: Replaying | None = None
+        self._made_of: Replaying | None = None
+        self._replay: Replay | None = None
+        self._cassette: Cassette | None = None
+
+    @property
+    def store(self) -> Store:
+        """The log.
+
+        Raises:
+            ConfigError: `VIG_LOG` or the settings are wrong.
+        """
+        if self._store is None:
+            self._store = Store(log_prompts=read_profiles().log_prompts)
+        return self._store
+
+    @property
+    def warning(self) -> str | None:
+        """What a person should know about the log and the cassette, or None. Never waits, opens nothing."""
+        cassette = self._cassette.warning if self._cassette is not None else None
+        return cassette or (self._store.warning if self._store is not None else None)
+
+    @property
+    def replaying(self) -> Replaying:
+        """What is answered from what was kept, as it is now.
+
+        Raises:
+            ConfigError: `VIG_REPLAY` is not understood.
+        """
+        here = _of_environment()
+        if self._commanded is None:
+            return here
+        if here.mode == "only" and self._commanded.mode == "on":
+            return Replaying(mode="only", file=self._commanded.file or here.file, pace=self._commanded.pace)
+        return self._commanded
+
+    def use(self, path: str | Path) -> Store:
+        """Keep the log elsewhere from now on; "off" keeps none. Runs that are under way stay where they began.
+
+        Raises:
+            ConfigError: It is no place for a log.
+        """
+        store = Store(path, log_prompts=read_profiles().log_prompts)
+        try:
+            store.search(limit=0)
+        except ConfigError:
+            store.close()
+            raise
+        if self._store is not None:
+            self._left.append(self._store)
+        self._store = store
+        self._forget_replay()
+        if not engine().runs:
+            self._close_left()
+        return store
+
+    def replay(self, replaying: Replaying | None) -> None:
+        """Answer from what was kept from now on; None leaves it to `VIG_REPLAY`.
+
+        Raises:
+            ConfigError: The cassette or the log cannot be read; everything stays as it was.
+        """
+        before, self._commanded = self._commanded, replaying
+        self._forget_replay()
+        try:
+            self._refresh()
+        except ConfigError:
+            self._commanded = before
+            raise
+
+    def sinks(self, *, log: bool = True) -> Sequence[Sink]:
+        """Make what records a run; give it to the run before it starts.
+
+        Args:
+            log: Keep it in the log; else, where one is recorded, only in the cassette.
+        """
+        self._refresh()
+        taping = self._cassette is not None and self.replaying.mode == "on"
+        cassette = (self._cassette.recorder(),) if self._cassette is not None and taping else ()
+        return (*((self.store.recorder(),) if log else ()), *cassette)
+
+    def source(self) -> Source:
+        """Make what answers a run from what was kept.
+
+        Raises:
+            ConfigError: The cassette or the log cannot be read, or `VIG_REPLAY` is not understood.
+        """
+        self._refresh()
+        return self._replay if self._replay is not None else self._count
+
+    def close(self) -> None:
+        """Save what waits and close the files."""
+        self._forget_replay()
+        if self._store is not None:
+            self._left.append(self._store)
+        self._close_left()
+
+    async def stop(self) -> None:
+        """As `close`, for the engine."""
+        await asyncio.to_thread(self.close)
+
+    def ready(self) -> None:
+        """Read what has to be read before runs can be started, also on the streaming thread.
+
+        Raises:
+            ConfigError: As `source`.
+        """
+        _ = self.store
+        self._refresh()
+
+    def _close_left(self) -> None:
+        while self._left:
+            self._left.pop().close()
+
+    def _count(self, run: Run) -> None:
+        """Count the repeats of a request in the order in which runs are sent, and let the server answer."""
+        if self._store is not None:
+            self._store.repeats.identity(run)
+
+    def _refresh(self) -> None:
+        """Make the replay anew where what it was made of has changed."""
+        now = self.replaying
+        if now == self._made_of:
+            return
+        self._forget_replay()
+        if now.mode != "off":
+            cassette = Cassette(now.file, missing_ok=now.mode == "on") if now.file else None
+            source = cassette.store if cassette else self.store
+            self._replay = Replay(now.mode, source, pace=now.pace, name=cassette.name if cassette else None)
+            self._cassette = cassette
+        self._made_of = now
+
+    def _forget_replay(self) -> None:
+        if self._cassette is not None:
+            self._cassette.close()
+        self._replay = self._cassette = self._made_of = None
+
+
+def run_log() -> RunLog:
+    """The log of this process, made when first asked for and closed when the program ends."""
+    return cast("RunLog", engine().kept.setdefault("the run log", RunLog()))
+
+
+def default_store() -> Store:
+    """The store of the log of this process.
+
+    Raises:
+        ConfigError: `VIG_LOG` or the settings are wrong.
+    """
+    return run_log().store
+
+
+def _of_environment() -> Replaying:
+    mode, _, file = (read_environment("VIG_REPLAY") or "off").partition(" ")
+    if mode not in _MODES:
+        raise ConfigError(
+            "VIG_REPLAY is not understood",
+            seen=repr(mode[:40]),
+            advice="It is off, on or only, and then the path of a cassette, if any.",
+        )
+    return Replaying(mode=cast("Mode", mode), file=file.strip() or None)
