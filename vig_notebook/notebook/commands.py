@@ -206,6 +206,19 @@ def _say(text: str) -> None:
     print(text)  # noqa: T201  a line command answers in the cell
 
 
+def _tuning(word: str) -> Callable[[Defaults, list[str]], None]:
+    """A command on named prompts; its room is imported when it is used."""
+
+    def run(_magic: Defaults, words: list[str]) -> None:
+        from vig_notebook.notebook.tuning_commands import run_tuning
+
+        run_tuning(word, words, _say)
+
+    return run
+
+
+TUNING = ("compare", "diff", "export", "plan", "rate", "resume", "show", "use", "versions")
+
 COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "status": _status,
     "help": _help,
@@ -217,4 +230,5 @@ COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "profile": _profile,
     "doctor": _doctor,
     "local": _local,
+    **{word: _tuning(word) for word in TUNING},
 }

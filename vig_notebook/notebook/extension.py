@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vig_notebook.notebook.completion import Completion
 from vig_notebook.notebook.magic import Vigthoria, awaited
+from vig_notebook.tuning import Experiment
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -20,11 +21,18 @@ def load(shell: InteractiveShell) -> None:
     """Register the magic, its completion and its input transformer; loading twice changes nothing."""
     unload(shell)
     magic = Vigthoria(shell=shell)
+    Experiment.viewer = _show
     shell.register_magics(magic)
     shell.input_transformers_post.append(awaited)
     completion = Completion(magic)
     for prefix in PREFIXES:
         shell.set_hook("complete_command", completion, str_key=prefix)
+
+
+def _show(experiment: Experiment) -> None:
+    from vig_notebook.notebook.grid.show import open_grid
+
+    open_grid(experiment)
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -93,6 +93,9 @@ class Vigthoria(Magics):
             %vigthoria doctor          check server, key, TLS, model, first token and versions, and say what to do
             %vigthoria local           start the small model on this machine; also: local stop, local install,
                                        local remove, local status, local --gguf FILE
+            %vigthoria versions NAME   the versions of a prompt, with their scores; also: diff v1 NAME, use NAME@v2
+            %vigthoria compare NAME    what an experiment shows; also: rate NAME v1 --blind, plan NAME, show NAME,
+                                       resume NAME, export NAME FILE
             %vigthoria help            this page
         """
         if cell is None:

@@ -76,6 +76,13 @@ def name(text: str) -> str:
     return text
 
 
+def label(text: str) -> str:
+    """A name of a prompt, as argparse's `type`."""
+    if not text.replace("-", "_").isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name: give one of letters, digits, - and _")
+    return text
+
+
 def member(text: str) -> tuple[str, object]:
     """`NAME=VALUE` with VALUE as JSON, or as text where it is not JSON; as argparse's `type`."""
     key, equals, value = text.partition("=")
@@ -134,7 +141,9 @@ OPTIONS = (
     argument(
         "--score", action="append", metavar="SCORER", help="grid: exact:COLUMN, json, a function…; may be repeated"
     ),
-    argument("--name", metavar="NAME", help="grid: the prompt's name; each edited cell is its next version"),
+    argument(
+        "--name", type=label, metavar="NAME", help="grid: the prompt's name; each edited cell is its next version"
+    ),
     argument("--baseline", metavar="VERSION", help="grid: what is compared with, such as v1; by default the parent"),
     argument("--max-concurrency", type=count, metavar="N", help="grid: most calls at once; by default 8"),
     argument("--budget-tokens", type=count, metavar="N", help="grid: most tokens, in and out together"),

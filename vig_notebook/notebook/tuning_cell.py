@@ -77,6 +77,8 @@ def run_grid(magic: Defaults, options: argparse.Namespace, line: str, text: str,
     _refuse_what_no_grid_has(options)
     cell = _Cell(magic, options, shell.user_ns)
     book = workbook()
+    if options.name in book.experiments:
+        book.experiments[options.name].stop()  # its view is gone with the cell's output
     experiment = _experiment(cell, text, book)
     book.keep(experiment, line=line, text=text)
     calls = len(experiment.missing) if options.dry_run else experiment.plan().calls
@@ -91,6 +93,8 @@ def _refuse_what_no_grid_has(options: argparse.Namespace) -> None:
     for name, why in NOT_IN_GRIDS.items():
         if getattr(options, name):
             raise UsageError(f"--{name} does not go with a grid: {why}")
+    if options.limit and not options.data:
+        raise UsageError("--limit takes the first examples of --data, which is missing")
     if options.format in {"code", "json"}:
         instead = "; --score json tells which answers are JSON" if options.format == "json" else ""
         raise UsageError(f"--format {options.format} does not go with a grid: it is for one answer{instead}")

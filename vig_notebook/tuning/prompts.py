@@ -226,7 +226,7 @@ class PromptBook:
             raise ConfigError(
                 f"There is no prompt {label}",
                 seen=f"{name} has {', '.join(one.label for one in versions)}",
-                advice=f"See %vigthoria history {name}",
+                advice=f"See %vigthoria versions {name}",
             )
         self._current[name] = found[-1]
         return found[-1]

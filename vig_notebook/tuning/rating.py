@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.tuning import statistics
@@ -133,6 +133,11 @@ class Rating:
     def move(self, step: int) -> None:
         """Show a pair before (-1) or after (1) this one, without a vote."""
         self.position = min(max(0, self.position + step), len(self.pairs))
+
+    def winner(self, pair: Pair) -> Response | Literal[False] | None:
+        """The answer that was voted better; False for a tie, None without a vote. To be shown after the end only."""
+        key = self._votes.get(self.pairs.index(pair))
+        return None if key is None else {"1": pair.left, "2": pair.right}.get(key, False)
 
     def result(self) -> RatingResult:
         """What the votes say so far."""

@@ -2,8 +2,8 @@
 
 ```
 ┌────────────────────────────┐
-│ Output: answers that ended │  folded: ×3
 │ Segments of a live answer  │  one for each repeat in flight
+│ Output: answers that ended │  folded: ×3; first token, tokens/s
 │ [■ Stop]  or  [↻ Retry]    │
 └────────────────────────────┘
 ```
@@ -150,7 +150,7 @@ class PlaceView:
         old = [self._segments.pop(index) for index in gone]
         self._segments |= {index: Segments() for index in new}
         cost = self._set_button(button)
-        children = [self._ended, *(self._segments[index].box for index in live)]
+        children = [*(self._segments[index].box for index in live), self._ended]
         self.box.children = tuple(children + ([self._button] if self._button is not None else []))
         for segments in old:
             segments.close()

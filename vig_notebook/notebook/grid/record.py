@@ -27,6 +27,9 @@ MOST_ROWS = 60
 MOST_CHARS = 1_000
 """Of an answer, where several examples make a table of many."""
 
+MOST_PLAIN_CHARS = 200
+"""The same in plain text, which is for terminals and for comparing records."""
+
 HEAD_CHARS = 160
 """Of the example's own text, at the head of its row."""
 
@@ -129,7 +132,7 @@ class _Page:
             return "not asked"
         lines = []
         for group in distinct(found):
-            text = group.text[:MOST_CHARS] if self._sheet.has_rows else group.text
+            text = " ".join(group.text.split())[:MOST_PLAIN_CHARS] if self._sheet.has_rows else group.text
             words = f"[{' · '.join(marks(group))}] " if marks(group) else ""
             lines.append(visible(mask(f"{words}{group.first.error}{' ' if group.first.error else ''}{text}")))
         return "\n".join(lines)
