@@ -411,7 +411,7 @@ panel = vig.Panel(chat=long, max_tokens=400)
 
 
 def test_long_conversation_stays_responsive(notebook: Notebook) -> None:
-    notebook.open([SETUP.format(pace=0) + LONG, "panel", "long.save('long.json'); long.load('long.json')"])
+    notebook.open([SETUP.format(pace=0) + LONG, "panel", "1"])
     notebook.run_cell(0)
     notebook.run_cell(1)
     panel = PanelPage(notebook)
