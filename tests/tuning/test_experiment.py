@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -526,3 +527,46 @@ def test_log_is_taken_in_any_form(tmp_path: Path) -> None:
     assert isinstance(as_log("off"), MemoryLog)
     assert isinstance(as_log(str(tmp_path / "a.sqlite")), StoreLog)
     assert own.find(["nothing"]) == {}
+
+
+def test_table_without_a_row_has_its_columns_in_the_same_order(make: Maker) -> None:
+    experiment = make(data=[{"text": "rain"}])
+    empty = list(experiment.df.columns)
+    assert len(experiment.df) == 0
+    experiment.run().wait(LIMIT_S)
+    assert [name for name in experiment.df.columns if name in empty] == empty
+
+
+def test_earlier_version_is_taken_from_the_log_and_never_asked(make: Maker) -> None:
+    log = MemoryLog()
+    first = Prompt(name="short", text="Is it bug or praise? {{ text }}")
+    second = first.revise("Classify as bug or praise: {{ text }}")
+    rows = [{"text": f"crash {i}", "label": "bug"} for i in range(4)]
+    options: dict[str, Any] = {"repeats": 2, "scorers": "exact:label", "store": log}
+    make(first, data=rows[:3], **options).run().wait(LIMIT_S)
+    later = make(second, data=rows, reference=[first], baseline=first.label, **options)
+    assert later.plan().calls == 8
+    later.run().wait(LIMIT_S)
+    table = later.df
+    assert dict(table.groupby("prompt_version").size()) == {"v1": 6, "v2": 8}
+    assert set(table[table.prompt_version == "v1"].status) == {"cached"}
+    assert (later.progress.done, later.progress.total, later.missing) == (8, 8, [])
+    assert later.compare().n.tolist() == [3]
+    assert later.reference == {first}
+
+
+def test_version_that_is_asked_is_no_reference(make: Maker) -> None:
+    prompt = Prompt(name="short", text="Say {{ text }}")
+    assert not make(prompt, data=[{"text": "rain"}], reference=[prompt]).reference
+
+
+def test_stopping_every_run_stops_the_asking(make: Maker) -> None:
+    with demo(pace=50) as slow:
+        server = {"base_url": slow.server.base_url, "api_key": slow.server.token}
+        experiment = make("Write a long story", repeats=20, max_concurrency=2, **server).run()
+        while len(experiment.runs) < 2:
+            time.sleep(0.01)
+        engine().stop_all()
+        assert experiment.wait(LIMIT_S)
+        assert len(experiment.responses) == 2
+        assert not engine().askers

@@ -87,3 +87,13 @@ def test_nothing_to_rate_is_said() -> None:
     with pytest.raises(ConfigError, match="There is nothing to rate"):
         Rating(found[:1], found[1:], Votes())
     assert found[0].status is Status.STOPPED
+
+
+def test_winner_is_known_once_voted() -> None:
+    votes = rating(Votes())
+    first, second, third = votes.pairs[:3]
+    votes.press("1")
+    votes.press("0")
+    assert votes.winner(first) is first.left
+    assert votes.winner(second) is False
+    assert votes.winner(third) is None

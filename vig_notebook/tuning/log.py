@@ -87,8 +87,13 @@ class _Keeper:
 class StoreLog:
     """Keeps answers in the run log, where they outlive the process."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store | None = None) -> None:
+        """Take a store; None is that of the process, also when it is changed later."""
+        self._own = store
+
+    @property
+    def _store(self) -> Store:
+        return self._own or default_store()
 
     def find(self, keys: Iterable[str]) -> Mapping[str, Answer]:
         """The whole answers that it has, by key. Waits for the log."""
@@ -105,7 +110,7 @@ class StoreLog:
 def as_log(store: Store | AnswerLog | str | Path | None) -> AnswerLog:
     """Take a log: None is the process's run log, a path is another one, "off" keeps nothing beyond the process."""
     if store is None:
-        return StoreLog(default_store())
+        return StoreLog()
     if isinstance(store, Store):
         return StoreLog(store)
     if isinstance(store, str | Path):

@@ -138,11 +138,21 @@ def never_asked(cell: Cell) -> Response:
     return Response(cell=cell, status=Status.STOPPED)
 
 
+COLUMNS = (
+    "experiment", "prompt", "prompt_version", "model", "example_id", "repeat", "seed", "status", "output",
+    "finish_reason", "error", "queue_s", "retry_wait_s", "ttft_s", "latency_s", "output_tokens_per_s", "tokens_in",
+    "tokens_out", "started_at", "rating",
+)  # fmt: skip
+"""What every table has, also one without a row; variables, parameters and scores come between."""
+
+
 def tidy(experiment: str, responses: Iterable[Response], scorers: Sequence[str]) -> pd.DataFrame:
     """The table of the responses, one row each, in the order of asking."""
     pandas = need("pandas", for_what="the table of an experiment")
     ordered = sorted(responses, key=lambda response: response.cell.index)
     rows = [_row(experiment, response, scorers) for response in ordered]
+    if not rows:
+        return pandas.DataFrame(columns=list(COLUMNS))  # type: ignore[no-any-return]  # pandas is imported when used
     # The columns stand in the same order whatever the first row has.
     groups = ([], [], [], [], [])  # type: tuple[list[str], list[str], list[str], list[str], list[str]]
     for name in dict.fromkeys(name for row in rows for name in row):

@@ -165,8 +165,8 @@ def prompt_changes_html(before: Prompt, after: Prompt) -> str:
 def flip_words(flips: Iterable[tuple[str, str, Flip]]) -> list[str]:
     """The examples whose verdict changed, one a line, those to read first first."""
     return [
-        f"{flip.example_id}: {'fixed' if flip.fixed else 'broken'} in {variant}, passed {flip.before:.0%} "
-        f"of the repeats before and {flip.after:.0%} now ({flip.verdict})"
+        f"{flip.example_id}: {'fixed' if flip.fixed else 'broken'} in {variant}, passed {100 * flip.before:.0f} % "
+        f"of the repeats before and {100 * flip.after:.0f} % now ({flip.verdict})"
         for variant, _baseline, flip in flips
     ]
 

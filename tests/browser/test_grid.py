@@ -1,0 +1,182 @@
+"""The live grid of a `%%vigthoria` cell that compares, in a real JupyterLab: what a person sees and does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.render.vocabulary import check
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+    from tests.browser.lab import Notebook
+
+PACED = "%env VIG_DEMO_PACE={}\n%load_ext vig_notebook"
+STORY = "Write a long story about {}"
+OVER = "the scripted demo server"
+"""Stands in the footer of a record, and nowhere while the grid is live."""
+
+TICKETS = """
+tickets = [{"text": f"the app crashed {i}", "label": "bug" if i % 3 else "praise"} for i in range(1, 17)]
+"""
+ASK_TICKETS = "%%vigthoria --data tickets --score exact:label --name short --repeats 2 --max-tokens 8\n"
+
+
+def places(notebook: Notebook, i: int) -> Locator:
+    """The places of the live grid, without the heads of its columns."""
+    return notebook.output(i).locator(".vig-view .vig-gridrow:not(.vig-columns) > .vig-place")
+
+
+def lengths(notebook: Notebook, i: int) -> list[int]:
+    """How much text each place shows."""
+    return [len(text) for text in places(notebook, i).all_inner_texts()]
+
+
+def record_of(notebook: Notebook, i: int) -> dict[str, Any]:
+    """The only output of a cell in the saved file: plain, and of our closed vocabulary."""
+    notebook.save()
+    (output,) = notebook.saved()["cells"][i]["outputs"]
+    assert set(output["data"]) == {"text/html", "text/plain"}
+    check("".join(output["data"]["text/html"]))
+    return dict(output)
+
+
+def test_columns_stream_at_once_and_become_a_table_that_stays(notebook: Notebook) -> None:
+    page = notebook.open(
+        [
+            PACED.format(30),
+            "%%vigthoria --model a,b --temperature 0,0.9 --repeats 3 --seed 7 --max-concurrency 12 --out grid\n"
+            + STORY.format("tides"),
+            "print(len(grid.df), set(grid.df.status))",
+        ]
+    )
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    notebook.wait_for_output_text(1, "12 streaming")
+    grown = [lengths(notebook, 1)]
+    while len(grown) < 4:
+        page.wait_for_timeout(400)
+        grown.append(lengths(notebook, 1))
+    assert all(len(one) == 4 for one in grown)
+    assert all(last > first for first, last in zip(grown[0], grown[-1], strict=True))
+    notebook.run_cell(2)
+    notebook.wait_for_output_text(2, "0 set()")  # the table can be taken at any moment
+    assert notebook.output(1).get_by_role("button", name="Stop", exact=True).count() == 4
+    assert "first token" in places(notebook, 1).first.inner_text()
+    notebook.wait_for_output_text(1, OVER)
+    notebook.run_cell(2)
+    notebook.wait_for_output_text(2, "12 {'ok'}")
+    output = record_of(notebook, 1)
+    assert output["metadata"]["vig_notebook"]["state"] == "DONE"
+    before = notebook.output_text(1)
+    assert "×3" in before
+    notebook.restart_kernel()
+    notebook.reload()
+    notebook.wait_for_output_text(1, OVER)
+    assert notebook.output_text(1) == before
+
+
+def test_one_is_stopped_and_asked_again_then_all_are_stopped(notebook: Notebook) -> None:
+    page = notebook.open(
+        [PACED.format(25), "%%vigthoria --model demo-slow,b,c --out grid\n" + STORY.format("owls"), "grid.df.status"]
+    )
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    notebook.wait_for_output_text(1, "3 streaming")
+    first = places(notebook, 1).nth(1)
+    first.get_by_role("button", name="Stop").click()
+    first.get_by_role("button", name="Retry").wait_for()
+    assert "stopped" in first.inner_text()
+    notebook.wait_for_output_text(1, "2 streaming")
+    first.get_by_role("button", name="Retry").click()
+    first.get_by_role("button", name="Stop").wait_for()
+    notebook.wait_for_output_text(1, "3 streaming")
+    page.wait_for_timeout(500)
+    notebook.output(1).get_by_role("button", name="Stop all").click()
+    notebook.wait_for_output_text(1, OVER, limit_s=3)
+    notebook.run_cell(2)
+    notebook.wait_for_output_text(2, "stopped")
+    assert record_of(notebook, 1)["metadata"]["vig_notebook"]["state"] == "STOPPED"
+
+
+def test_interrupt_stops_all_and_asks_no_more(notebook: Notebook) -> None:
+    notebook.open(
+        [PACED.format(25), "%%vigthoria --repeats 30 --out grid\n" + STORY.format("owls"), "print(len(grid.df))"]
+    )
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    notebook.wait_for_output_text(1, "8 streaming")
+    notebook.page.wait_for_timeout(300)
+    notebook.interrupt_kernel()
+    notebook.wait_for_output_text(1, OVER, limit_s=3)
+    notebook.run_cell(2)
+    notebook.wait_for_output_text(2, "8")
+
+
+def test_differences_to_the_baseline_are_switched_on(notebook: Notebook) -> None:
+    notebook.open(
+        [PACED.format(40), "%%vigthoria --model a,demo-slow,b --max-tokens 40\nDescribe the moon in two sentences"]
+    )
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    notebook.wait_for_output_text(1, "2 of 3 done")
+    notebook.output(1).get_by_role("button", name="Differences to baseline").click()
+    notebook.output(1).locator(".vig-came").first.wait_for()
+    notebook.output(1).get_by_role("button", name="Stop all").click()
+    notebook.wait_for_output_text(1, OVER)
+
+
+def test_edited_cell_opens_with_changes_flips_and_verdict_then_is_rated_by_keys(notebook: Notebook) -> None:
+    page = notebook.open(
+        [
+            PACED.format(0) + TICKETS,
+            ASK_TICKETS + "Is it bug or praise? {{ text }}",
+            ASK_TICKETS + "Classify as bug or praise: {{ text }}",
+            "%vigthoria rate short v1 --blind",
+            "%vigthoria versions short",
+        ]
+    )
+    for i in (0, 1):
+        notebook.run_cell(i)
+    notebook.wait_for_output_text(1, "32 answers ·")
+    notebook.run_cell(2)
+    notebook.wait_for_output_text(2, "32 answers ·")
+    strip = notebook.output(2).locator(".vig-strip").inner_text()
+    assert "short@v1 → short@v2" in strip
+    assert "Classify" in strip
+    assert "Verdict. short@v2 is better than short@v1 on exact" in strip
+    assert "flipped; read these first" in strip
+    assert "from before" in notebook.output_text(2)
+    assert record_of(notebook, 2)["metadata"]["vig_notebook"]["verdict"].startswith("short@v2 is better")
+    notebook.run_cell(3)
+    notebook.wait_for_output_text(3, "pair 1 of 16")
+    assert "short@v" not in notebook.output(3).inner_text()
+    page.wait_for_function("() => document.activeElement.closest('.vig-rating')")
+    for key in ("1", "u", "ArrowRight", "ArrowLeft", *"0" * 4):
+        notebook.press(key)
+    notebook.wait_for_output_text(3, "pair 5 of 16 · 4 voted")
+    for _ in range(11):
+        notebook.press("2")
+    notebook.output(3).get_by_role("button", name="1 better").click()
+    notebook.wait_for_output_text(3, "by the exact sign test")
+    assert "4 ties" in notebook.output_text(3)
+    record_of(notebook, 3)
+    notebook.run_cell(4)
+    notebook.wait_for_output_text(4, "short@v2  from short@v1")
+
+
+def test_narrow_dark_grid_keeps_its_buttons_inside(notebook: Notebook) -> None:
+    page = notebook.open([PACED.format(20), "%%vigthoria --model a,b,c\n" + STORY.format("snow")])
+    notebook.set_theme("dark")
+    notebook.set_width(500)
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    notebook.wait_for_output_text(1, "3 streaming")
+    button = notebook.output(1).get_by_role("button", name="Stop all")
+    box = button.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 500
+    button.click()
+    notebook.wait_for_output_text(1, OVER)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 500
+    notebook.set_width(1280)
