@@ -29,13 +29,13 @@ def as_cells(chat: Chat, *, name: str, server: Mapping[str, str | None]) -> list
         server: `base_url`, `key_env` and `profile`, where they were given.
     """
     turns = [turn for turn in chat.turns if turn.outcome is not None]
-    alone = len(turns) == 1
     system = chat.system or ""
+    alone = len(turns) == 1 and "\n" not in system
     cells = [
         _cell(turn, _line(turn, system, name, server, first=at == 0, alone=alone)) for at, turn in enumerate(turns)
     ]
     if "\n" in system:  # an option cannot hold a line end
-        cells.insert(0, f"get_ipython().run_line_magic('config', {'Vigthoria.system = ' + repr(system)!r})")
+        cells.insert(0, f"from vig_notebook.chats import named_chat\n\nnamed_chat({name!r}).system = {system!r}")
     return cells
 
 

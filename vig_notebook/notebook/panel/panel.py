@@ -8,13 +8,14 @@ from IPython import get_ipython
 from IPython.display import display
 
 from vig_notebook.api import ask, question
-from vig_notebook.chats import Chat, named_chat
+from vig_notebook.chats import Chat
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.interrupt import watch_interrupts
 from vig_notebook.notebook.panel.form import Form
 from vig_notebook.notebook.panel.saved import bundle
 from vig_notebook.notebook.show import FrontEnd, front_end
 from vig_notebook.servers import choose
+from vig_notebook.store import continue_chat
 from vig_notebook.templates import render_template
 from vig_notebook.wire.chat import Message
 
@@ -73,7 +74,7 @@ class Panel:
             key_env: Name of the environment variable that holds the key.
             profile: Name of a profile in the settings file.
         """
-        self.chat = chat if isinstance(chat, Chat) else named_chat(chat) if chat else Chat("")
+        self.chat = chat if isinstance(chat, Chat) else continue_chat(chat)[0] if chat else Chat("")
         self.chat.system = system or self.chat.system
         self.last: Run | None = None
         given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed, "stop": stop}

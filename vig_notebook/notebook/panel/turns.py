@@ -196,6 +196,13 @@ class ConversationView:
         self.box.children = tuple([*before, *shown] if turns else [self._empty])
         return [view for turn, view in self._views.items() if turn not in known]
 
+    def close(self) -> None:
+        """Close the widgets, also those that are not shown."""
+        for view in self._views.values():
+            view.close()
+        for widget in (*self._pages, self._earlier, self._empty, self.box):
+            widget.close()
+
     def _fill(self, number: int, turns: Sequence[Turn], chat: Chat) -> None:
         while len(self._pages) <= number:
             self._pages.append(widgets.VBox([], layout=self._shared.layout))

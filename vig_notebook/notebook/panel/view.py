@@ -93,6 +93,7 @@ class PanelView:
             update_display(note, raw=True, display_id=display_id)
             transcript.show(self._panel.chat)
         self._frozen = True
+        self._conversation.close()
         close(self.box)
 
     # What the prompt box calls, on any thread.
