@@ -1,4 +1,4 @@
-"""The line commands of `%vigthoria`: status, help, stop, models, reset, set, profile, doctor, local."""
+"""The line commands of `%vigthoria`, each by its word; the larger ones have modules of their own."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from vig_notebook.chats import named_chats
 from vig_notebook.engine import engine
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.doctor import run_doctor
+from vig_notebook.notebook.history_commands import run_history, run_rerun, run_resume, run_show
 from vig_notebook.notebook.local_commands import run_local
+from vig_notebook.notebook.log_commands import run_export, run_forget, run_import, run_log_command, run_replay
 from vig_notebook.notebook.options import member, nearest
 from vig_notebook.notebook.profile_commands import run_profile
 from vig_notebook.notebook.words import error_text, facts
 from vig_notebook.servers import choose, models
+from vig_notebook.store import forget_chat, run_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +119,10 @@ def _status(magic: Defaults, _words: list[str]) -> None:
     lines += [f"        {' · '.join(filter(None, facts(run)))}" for run in runs]
     if chats := [f"{chat.name} ({len(chat.turns)} turns)" for chat in named_chats()]:
         lines.append(f"chats   {', '.join(chats)}")
+    if (now := run_log().replaying).mode != "off":
+        lines.append(f"replay  {now.mode}, from {now.file or 'the run log'}")
+    if warning := run_log().warning:
+        lines.append(f"log     {warning}")
     _say("\n".join(lines))
 
 
@@ -144,12 +151,11 @@ def _models(magic: Defaults, _words: list[str]) -> None:
 
 
 def _reset(_magic: Defaults, words: list[str]) -> None:
-    names = {chat.name: chat for chat in named_chats()}
+    names = [chat.name for chat in named_chats()]
     if len(words) != 1:
-        raise UsageError(f"reset wants the name of one chat; there {_are(list(names))}")
-    if words[0] not in names:
-        raise UsageError(f"there is no chat {words[0]!r}; there {_are(list(names))}")
-    names[words[0]].reset()
+        raise UsageError(f"reset wants the name of one chat; there {_are(names)}")
+    if not forget_chat(words[0]) and words[0] not in names:
+        raise UsageError(f"there is no chat {words[0]!r}; there {_are(names)}")
     _say(f"the chat {words[0]} begins anew")
 
 
@@ -206,6 +212,28 @@ def _say(text: str) -> None:
     print(text)  # noqa: T201  a line command answers in the cell
 
 
+def _quiet(command: Callable[[list[str], Callable[[str], None]], None]) -> Callable[[Defaults, list[str]], None]:
+    """A command that needs nothing of the magic."""
+    return lambda _magic, words: command(words, _say)
+
+
+def _tuning_or(word: str, other: Callable[[Defaults, list[str]], None]) -> Callable[[Defaults, list[str]], None]:
+    """A command on a named prompt; where the first word names none, it is one on the run log."""
+
+    def run(magic: Defaults, words: list[str]) -> None:
+        (_tuning(word) if words and _is_prompt(words[0]) else other)(magic, words)
+
+    return run
+
+
+def _is_prompt(name: str) -> bool:
+    if "workbook" not in engine().kept:
+        return False
+    from vig_notebook.notebook.workbook import workbook
+
+    return name.partition("@")[0] in {known.partition("@")[0] for known in workbook().experiments}
+
+
 def _tuning(word: str) -> Callable[[Defaults, list[str]], None]:
     """A command on named prompts; its room is imported when it is used."""
 
@@ -217,7 +245,7 @@ def _tuning(word: str) -> Callable[[Defaults, list[str]], None]:
     return run
 
 
-TUNING = ("compare", "diff", "export", "plan", "rate", "resume", "show", "use", "versions")
+TUNING = ("compare", "diff", "plan", "rate", "use", "versions")
 
 COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "status": _status,
@@ -225,6 +253,15 @@ COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "stop": _stop,
     "models": _models,
     "panel": _panel,
+    "history": run_history,
+    "show": _tuning_or("show", run_show),
+    "rerun": run_rerun,
+    "resume": _tuning_or("resume", run_resume),
+    "forget": _quiet(run_forget),
+    "export": _tuning_or("export", _quiet(run_export)),
+    "import": _quiet(run_import),
+    "log": _quiet(run_log_command),
+    "replay": _quiet(run_replay),
     "reset": _reset,
     "set": _set,
     "profile": _profile,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vig_notebook.chats import named_chats
 from vig_notebook.notebook.commands import COMMANDS, known_models
+from vig_notebook.notebook.history_commands import STATES, shown_runs
 from vig_notebook.notebook.options import option_names
 
 if TYPE_CHECKING:
@@ -27,10 +28,16 @@ class Completion:
         before = line[: len(line) - len(word)] if line.endswith(word) else line
         if re.search(r"(--model|-m)[ =]+$", before):
             return known_models(self._magic)
-        if re.search(r"--chat[ =]+$", before):
+        if re.search(r"(--chat|--fork|\breset)[ =]+$", before):
             return [chat.name for chat in named_chats()]
         if re.search(r"--format[ =]+$", before):
             return ["markdown", "text", "code", "json"]
+        if re.search(r"--state[ =]+$", before):
+            return list(STATES)
+        if re.search(r"%vigthoria\s+(show|rerun|forget)\s+$", before):
+            return shown_runs()
+        if re.search(r"%vigthoria\s+replay\s+$", before):
+            return ["off", "on", "only"]
         if not line.lstrip().startswith("%%"):
             return sorted(COMMANDS)
         return option_names()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand, output_can_be_silenced
 from IPython.display import display
 from traitlets import Enum, Float, Int, Unicode
 
 from vig_notebook.answers import first_code_block
 from vig_notebook.api import question
-from vig_notebook.chats import named_chat
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.commands import run_command
 from vig_notebook.notebook.dry_run import request_bundle
@@ -19,6 +19,7 @@ from vig_notebook.notebook.options import cell_options, is_grid, parse_line, par
 from vig_notebook.notebook.show import show
 from vig_notebook.notebook.words import error_card, error_text
 from vig_notebook.run import Run
+from vig_notebook.store import GOES_ON, continue_chat, fork_chat
 from vig_notebook.templates import render_template
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Vigthoria(Magics):
         A conversation, a reproducible answer, JSON, code::
 
             %%vigthoria --chat planning --system "You are a patient teacher"
+            %%vigthoria --chat other --fork planning
             %%vigthoria --model vigthoria-creative-v2 --temperature 0 --seed 7 --max-tokens 300
             %%vigthoria --format json --out answer          (then: answer.json())
             %%vigthoria --format code                       (the code comes in the next cell)
@@ -88,6 +90,12 @@ class Vigthoria(Magics):
             %vigthoria stop            stop every answer
             %vigthoria panel           a chat panel; --chat NAME goes on with a conversation
             %vigthoria reset NAME      forget a conversation
+            %vigthoria history WORDS   what was asked and answered, also before the kernel was restarted; --model,
+                                       --since 2d, --state failed, --chat NAME, --limit N
+            %vigthoria show ID         an answer of the history again; also: rerun ID --model NAME, forget ID
+            %vigthoria resume          what was interrupted when a kernel died
+            %vigthoria replay on FILE  keep answers beside the notebook and give them again; also: only, off
+            %vigthoria log PATH        keep the log there; log off keeps none; also: export FILE, import FILE
             %vigthoria set model=NAME  a default for the cells that follow; see also %config Vigthoria
             %vigthoria profile NAME    ask the server of this profile; alone, the list; `profile -` goes back
             %vigthoria doctor          check server, key, TLS, model, first token and versions, and say what to do
@@ -119,12 +127,13 @@ class Vigthoria(Magics):
     def _ask(self, options: argparse.Namespace, cell: str) -> Run | None:
         """Take the steps of a cell; what is wrong with the prompt or the settings becomes a card."""
         try:
-            asked, chat = self._question(options, cell)
+            chat, labels = self._chat(options)
+            asked = self._question(options, cell, chat)
             if options.dry_run:
                 show_request(asked)
                 return None
             form = cast("Format", options.format or self.format)
-            run = show(asked, self._shell, form=form, chat=chat)
+            run = show(asked, self._shell, form=form, chat=chat, labels=labels)
         except VigthoriaError as error:
             show_error(error)
             self._forget(options.out)
@@ -147,18 +156,30 @@ class Vigthoria(Magics):
             self._names[options.out] = experiment
         return GridWaiting(experiment) if options.wait else None
 
-    def _question(self, options: argparse.Namespace, cell: str) -> tuple[Question, Chat | None]:
+    def _chat(self, options: argparse.Namespace) -> tuple[Chat | None, dict[str, str]]:
+        """The conversation that the cell goes on with, and the label of one that comes from the log."""
+        if not options.chat:
+            if options.new or options.fork:
+                raise UsageError("--new and --fork begin a conversation: give its name with --chat")
+            return None, {}
+        chat, turns = continue_chat(options.chat, anew=options.new or bool(options.fork))
+        if options.dry_run:
+            return chat, {}
+        if options.fork:
+            fork_chat(options.fork, chat)
+        elif options.new:
+            chat.reset()
+        return chat, {GOES_ON: str(turns)} if turns else {}
+
+    def _question(self, options: argparse.Namespace, cell: str, chat: Chat | None) -> Question:
         prompt = cell.rstrip("\n")
         if not options.raw:
             names = self._names
             prompt = render_template(prompt, names.__getitem__, known=[n for n in names if not n.startswith("_")])
-        chat = named_chat(options.chat) if options.chat else None
         system = text_or_file(options.system) or self.system
         if chat is not None and not options.dry_run:
-            if options.new:
-                chat.reset()
             chat.system = system or chat.system
-        asked = question(
+        return question(
             prompt,
             model=options.model or self.model,
             system=system,
@@ -168,7 +189,6 @@ class Vigthoria(Magics):
             profile=options.profile or self.profile,
             parameters=self._parameters(options),
         )
-        return asked, chat
 
     def _parameters(self, options: argparse.Namespace) -> dict[str, object]:
         """The members of the request: the cell's own options before the defaults."""

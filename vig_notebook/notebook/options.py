@@ -124,6 +124,7 @@ OPTIONS = (
     argument("--out", "-o", type=name, metavar="NAME", help="the variable that becomes the run"),
     argument("--chat", metavar="NAME", help="go on with the conversation of this name"),
     argument("--new", action="store_true", help="begin that conversation anew"),
+    argument("--fork", metavar="NAME", help="begin that conversation anew as a copy of this one"),
     argument(
         "--format",
         choices=("markdown", "text", "code", "json"),

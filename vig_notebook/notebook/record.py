@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from vig_notebook.answers import as_fence, first_code_block, parse_json
 from vig_notebook.errors import VigthoriaError
-from vig_notebook.notebook.words import badge, error_card, footer_facts, sent_parameters
+from vig_notebook.notebook.words import error_card, footer_facts, marked, sent_parameters
 from vig_notebook.render import escape_text, render_html, visible
 from vig_notebook.run import RunState
 from vig_notebook.settings import mask
+from vig_notebook.store import REPLAYED
 
 if TYPE_CHECKING:
     from vig_notebook.chats import Outcome
@@ -40,7 +41,7 @@ def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], 
 def ending_plain(run: Outcome, *, form: Format = "markdown") -> str:
     """`ending_html` as plain text."""
     failure = run.error or form_error(run, form)
-    facts = " · ".join(_masked(visible(fact), run) for fact in (badge(run.endpoint), *footer_facts(run)) if fact)
+    facts = " · ".join(_masked(visible(fact), run) for fact in (marked(run), *footer_facts(run)) if fact)
     return "\n".join([*([mask(visible(str(failure)))] if failure is not None else []), f"[{facts}]"])
 
 
@@ -81,6 +82,7 @@ def provenance(run: Outcome) -> dict[str, object]:
         "total_s": _round(run.elapsed_s),
         "created_at": run.created_at.isoformat(timespec="seconds"),
         **({"chat": run.chat} if run.chat else {}),
+        **({"replayed": run.labels[REPLAYED]} if REPLAYED in run.labels else {}),
     }
     return {name: _masked_in(value, run) for name, value in known.items()}
 
@@ -134,6 +136,6 @@ def _reasoning(run: Outcome) -> str:
 
 
 def _footer(run: Outcome) -> str:
-    mark = badge(run.endpoint)
+    mark = marked(run)
     words = " · ".join(escape_text(_masked(fact, run)) for fact in footer_facts(run) if fact)
     return '<div class="vig-footer">' + (f'<span class="vig-badge">{mark}</span> ' if mark else "") + words + "</div>"

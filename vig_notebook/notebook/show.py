@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
@@ -18,12 +19,15 @@ from IPython.display import display
 from vig_notebook.api import ask
 from vig_notebook.notebook.interrupt import watch_interrupts
 from vig_notebook.notebook.painter import Painter
+from vig_notebook.notebook.place import place_of
 from vig_notebook.notebook.record import ending_plain, record
 from vig_notebook.notebook.view import RunView
 from vig_notebook.render import visible
 from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from vig_notebook.api import Question
@@ -52,32 +56,47 @@ def front_end(shell: InteractiveShell) -> FrontEnd:
     return FrontEnd.PERSON if content.get("allow_stdin", False) else FrontEnd.HEADLESS
 
 
-def show(asked: Question, shell: InteractiveShell, *, form: Format = "markdown", chat: Chat | None = None) -> Run:
+def show(
+    asked: Question,
+    shell: InteractiveShell,
+    *,
+    form: Format = "markdown",
+    chat: Chat | None = None,
+    labels: dict[str, str] | None = None,
+) -> Run:
     """Start a question and show it. With a person at the front end it returns at once, else at the end.
+
+    Args:
+        asked: What `question` made.
+        shell: The shell whose cell this is.
+        form: How the text is shown.
+        chat: The conversation this becomes a turn of.
+        labels: Free words kept with the run, beside the notebook and the cell.
 
     Raises:
         KeyboardInterrupt: Interrupted while waiting; the run is stopped, what came is shown.
     """
+    start = partial(ask, asked, chat=chat, labels=place_of(shell) | (labels or {}))
     match front_end(shell):
         case FrontEnd.PERSON:
-            return _stream(asked, form=form, chat=chat)
+            return _stream(start, form=form)
         case FrontEnd.HEADLESS:
-            return _record(asked, form=form, chat=chat)
+            return _record(start, form=form)
         case FrontEnd.TERMINAL:
-            return _print(asked, form=form, chat=chat)
+            return _print(start, form=form)
 
 
-def _stream(asked: Question, *, form: Format, chat: Chat | None) -> Run:
+def _stream(start: Callable[..., Run], *, form: Format) -> Run:
     view = RunView(form=form)
     view.display()
-    run = ask(asked, sinks=(Painter(view, plain=form != "markdown"),), chat=chat)
+    run = start(sinks=(Painter(view, plain=form != "markdown"),))
     view.watch(run)
     watch_interrupts()
     return run
 
 
-def _record(asked: Question, *, form: Format, chat: Chat | None) -> Run:
-    run = ask(asked, chat=chat)
+def _record(start: Callable[..., Run], *, form: Format) -> Run:
+    run = start()
     try:
         run.wait()
     finally:
@@ -87,8 +106,8 @@ def _record(asked: Question, *, form: Format, chat: Chat | None) -> Run:
     return run
 
 
-def _print(asked: Question, *, form: Format, chat: Chat | None) -> Run:
-    run = ask(asked, sinks=(_Printer(),), chat=chat)
+def _print(start: Callable[..., Run], *, form: Format) -> Run:
+    run = start(sinks=(_Printer(),))
     try:
         run.wait()
     finally:

@@ -33,6 +33,7 @@ __all__ = ["GridWaiting", "run_grid"]
 
 NOT_IN_GRIDS = {
     "chat": "the variants of a grid have no conversation",
+    "fork": "the variants of a grid have no conversation",
     "new": "the variants of a grid have no conversation",
 }
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vig_notebook.engine import engine
 from vig_notebook.render import escape_text, visible
 from vig_notebook.run import RunState
 from vig_notebook.settings import mask
+from vig_notebook.store import GOES_ON, INTERRUPTED, REPLAYED, run_log
 
 if TYPE_CHECKING:
     from vig_notebook.chats import Outcome
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from vig_notebook.settings import Endpoint
     from vig_notebook.wire.completion import Completion
 
-__all__ = ["announcement", "badge", "error_card", "error_text", "facts", "footer_facts", "status_html"]
+__all__ = ["announcement", "badge", "error_card", "error_text", "facts", "footer_facts", "marked", "status_html"]
 
 STATE_WORDS = {
     RunState.QUEUED: "Queued",
@@ -38,12 +40,17 @@ def badge(endpoint: Endpoint) -> str:
     return {"demo": "demo", "local": "local"}.get(endpoint.kind, "")
 
 
+def marked(run: Outcome) -> str:
+    """The word that marks an answer which no server of the user's gave just now, or nothing."""
+    return "replayed" if REPLAYED in run.labels else badge(run.endpoint)
+
+
 def facts(run: Outcome) -> list[str]:
     """State, model, elapsed time, first token, tokens and speed, as far as they are known yet."""
     words = [STATE_WORDS[run.state], run.request.model, f"{run.elapsed_s:.1f} s", *_measured(run)]
     if run.status:
         words.insert(1, run.status)
-    return words
+    return [*words, *_said_of_the_log(run)]
 
 
 def footer_facts(run: Outcome) -> list[str]:
@@ -58,6 +65,7 @@ def footer_facts(run: Outcome) -> list[str]:
         *_measured(run),
         f"{run.elapsed_s:.1f} s",
         _ending(run),
+        *_said_of_the_log(run),
     ]
 
 
@@ -69,8 +77,8 @@ def sent_parameters(run: Outcome) -> dict[str, object]:
 
 def status_html(run: Outcome) -> str:
     """The status line of a run that is under way."""
-    mark = badge(run.endpoint)
-    words = " · ".join(escape_text(fact) for fact in facts(run) if fact)
+    mark = marked(run)
+    words = " · ".join(escape_text(mask(fact)) for fact in facts(run) if fact)
     return (f'<span class="vig-badge">{mark}</span> ' if mark else "") + f"<span>{words}</span>"
 
 
@@ -129,7 +137,21 @@ def own_speed(completion: Completion) -> float | None:
     return float(speed) if isinstance(speed, int | float) else None
 
 
+def _said_of_the_log(run: Outcome) -> list[str]:
+    """That the conversation comes from the log; and, once for each warning, that the log has one."""
+    words = []
+    if turns := run.labels.get(GOES_ON):
+        words.append(f"goes on after {turns} {'turn' if turns == '1' else 'turns'} from the log")
+    warning, kept = run_log().warning, engine().kept
+    # The run that is the first to say it says it as long as it is shown.
+    if warning is not None and kept.setdefault(f"said: {warning}", run.id) == run.id:
+        words.append("the run log has a problem: see %vigthoria log")
+    return words
+
+
 def _ending(run: Outcome) -> str:
+    if INTERRUPTED in run.labels:
+        return INTERRUPTED
     if run.state is RunState.DONE:
         reason = run.completion.finish_reason
         return {"length": "done: cut at max_tokens", "content_filter": "done: cut by the content filter"}.get(

@@ -10,18 +10,22 @@
 
 from __future__ import annotations
 
-from vig_notebook.store.conversations import continue_chat
+from vig_notebook.store.conversations import GOES_ON, continue_chat, forget_chat, fork_chat
 from vig_notebook.store.current import Replaying, RunLog, default_store, run_log
 from vig_notebook.store.identity import Identity, identity_key, identity_of
 from vig_notebook.store.log import Store
-from vig_notebook.store.outcomes import past_of
+from vig_notebook.store.outcomes import INTERRUPTED, past_of
 from vig_notebook.store.recorder import Recorder
 from vig_notebook.store.records import Record
 from vig_notebook.store.replay import Replay, Replayed, replayed_chunks
+from vig_notebook.store.rows import REPLAYED
 from vig_notebook.store.search import parse_moment
 from vig_notebook.store.table import history, to_table
 
 __all__ = [
+    "GOES_ON",
+    "INTERRUPTED",
+    "REPLAYED",
     "Identity",
     "Record",
     "Recorder",
@@ -32,6 +36,8 @@ __all__ = [
     "Store",
     "continue_chat",
     "default_store",
+    "forget_chat",
+    "fork_chat",
     "history",
     "identity_key",
     "identity_of",

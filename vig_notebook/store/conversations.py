@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, cast
 
 from vig_notebook.chats import Past, Turn, named_chat
 from vig_notebook.engine import engine
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from vig_notebook.store.log import Store
     from vig_notebook.store.records import Record
 
-__all__ = ["continue_chat"]
+__all__ = ["GOES_ON", "continue_chat", "forget_chat", "fork_chat"]
+
+GOES_ON: Final = "goes_on"
+"""Label of the first run of a conversation that was taken from the log; its value is the number of turns."""
 
 
 def continue_chat(name: str, *, anew: bool = False) -> tuple[Chat, int]:
@@ -42,6 +46,42 @@ def continue_chat(name: str, *, anew: bool = False) -> tuple[Chat, int]:
         return chat, 0
     looked.add(name)
     return chat, 0 if anew else _restore(chat)
+
+
+def fork_chat(name: str, chat: Chat) -> None:
+    """Begin a conversation anew as a copy of another; turns of that one which still stream are copied as well.
+
+    Raises:
+        ConfigError: There is no such conversation, here or in the log.
+    """
+    known = f"chat {name}" in engine().kept
+    source, _ = continue_chat(name)
+    if not source.turns or source is chat:
+        if not known:
+            del engine().kept[f"chat {name}"]
+        raise ConfigError(
+            f"The conversation {name!r} cannot be copied",
+            seen="it is the same one" if source is chat else "it has no turn, neither here nor in the run log",
+            advice="Give --fork the name of another one; %vigthoria lists those of this kernel.",
+        )
+    chat.reset()
+    chat.system = source.system
+    for turn in source.turns:
+        chat.add(turn.prompt, run=turn.run, source=turn.source).past = turn.past
+
+
+def forget_chat(name: str) -> bool:
+    """Begin a conversation anew, here and in the log, which keeps what there was under another name.
+
+    Returns:
+        Whether there was one.
+    """
+    chat, restored = continue_chat(name)
+    with suppress(ConfigError):  # what cannot be read cannot be gone on with
+        restored += run_log().store.set_chat_aside(name)
+    had_turns = bool(chat.roots or restored)
+    chat.reset()
+    return had_turns
 
 
 def _restore(chat: Chat) -> int:

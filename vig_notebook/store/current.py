@@ -96,7 +96,7 @@ class RunLog:
         """
         store = Store(path, log_prompts=read_profiles().log_prompts)
         try:
-            store.search(limit=0)
+            store.check()
         except ConfigError:
             store.close()
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
-    from datetime import datetime
 
     from vig_notebook.store.records import Record
 
@@ -158,6 +158,18 @@ class Store:
         """Give a conversation up to its last answer, to go on with it; empty when there is none."""
         return self._ask(lambda connection: search.chat_messages(connection, name))
 
+    def set_chat_aside(self, name: str) -> int:
+        """Give the runs of a conversation another name, so that one of this name begins anew.
+
+        Returns:
+            How many runs there were.
+
+        Raises:
+            ConfigError: The log cannot be written.
+        """
+        aside = f"{name} (until {datetime.now():%Y-%m-%d %H:%M:%S})"
+        return self._ask(lambda connection: search.rename_chat(connection, name, aside))
+
     def forget(self, *run_ids: str, before: str | datetime | None = None, everything: bool = False) -> int:
         """Delete runs for good: no byte of them stays in the files of the log.
 
@@ -221,6 +233,16 @@ class Store:
             ConfigError: The file is not such a file; nothing was imported.
         """
         return self._ask(lambda connection: cassette.import_runs(connection, _file(path)))
+
+    def check(self) -> None:
+        """Open the log, and refuse one that cannot be kept.
+
+        Raises:
+            ConfigError: It cannot be kept there.
+        """
+        file = self._ask(lambda connection: connection.execute("PRAGMA database_list").fetchone()[2])
+        if self.path is not None and not file:
+            raise ConfigError("No log can be kept there", seen=self.warning or "", advice="Name another file.")
 
     def flush(self) -> None:
         """Wait until everything that has come is in the file, or cannot be written now."""

@@ -66,7 +66,7 @@ def start_columns(run: Run, process: Process, *, log_prompts: bool) -> Columns:
         "id": run.id,
         "created_at": spelled(run.created_at),
         "state": run.state.lower(),
-        "chat": run.chat,
+        "chat": run.chat or None,
         "labels": _spell(labels),
         "notebook": labels.get("notebook"),
         "cell": labels.get("cell"),

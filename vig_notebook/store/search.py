@@ -11,13 +11,13 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.store.interrupted import text_so_far
 from vig_notebook.store.records import COLUMNS, Record
 from vig_notebook.store.rows import spelled
-from vig_notebook.store.schema import has_word_index
+from vig_notebook.store.schema import has_word_index, transaction
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Query", "by_id", "by_keys", "chat_messages", "find", "parse_moment", "read"]
+__all__ = ["Query", "by_id", "by_keys", "chat_messages", "find", "parse_moment", "read", "rename_chat"]
 
 _WORD: Final = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -124,6 +124,16 @@ def chat_messages(connection: sqlite3.Connection, name: str) -> list[dict[str, o
     for record in read(connection, tail, (name,)):
         return [*(record.messages or []), {"role": "assistant", "content": record.text}]
     return []
+
+
+def rename_chat(connection: sqlite3.Connection, name: str, new_name: str) -> int:
+    """Give a conversation another name.
+
+    Returns:
+        How many runs it has.
+    """
+    with transaction(connection):
+        return connection.execute("UPDATE runs SET chat = ? WHERE chat = ?", (new_name, name)).rowcount
 
 
 def read(connection: sqlite3.Connection, tail: str, values: Sequence[object]) -> Iterator[Record]:
