@@ -13,6 +13,7 @@ from tests.demos import demo
 from tests.scripts import scripted, wait_asked, wait_closed
 from tests.tls import self_signed
 from vig_notebook.notebook import doctor
+from vig_notebook.notebook import findings as lines
 from vig_notebook.settings import profile_file
 
 if TYPE_CHECKING:
@@ -156,8 +157,8 @@ def test_doctor_names_versions_that_are_too_old_or_missing(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions = {"ipywidgets": "7.8.5", "aiohttp": None, "jupyterlab": None}
-    real = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: versions[name] if name in versions else real(name))
+    real = lines._version
+    monkeypatch.setattr(lines, "_version", lambda name: versions[name] if name in versions else real(name))
     found = findings(shell, capsys)
     assert found["ipywidgets"].startswith("✗ 7.8.5 is older than 8.1: pip install -U ipywidgets")
     assert found["aiohttp"] == "✗ missing: pip install aiohttp"

@@ -15,11 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import platform
-import re
 import time
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import TYPE_CHECKING, Literal
 
 from vig_notebook.client import Client
@@ -31,11 +28,11 @@ from vig_notebook.errors import (
     PermissionDenied,
     TimedOut,
     VigthoriaError,
-    excerpt,
 )
+from vig_notebook.notebook.findings import Finding, versions
 from vig_notebook.notebook.options import nearest
 from vig_notebook.servers import choose
-from vig_notebook.settings import Limits, Secret, is_loopback, mask, read_environment, read_profiles
+from vig_notebook.settings import Limits, Secret, is_loopback, read_environment, read_profiles
 from vig_notebook.wire.chat import ChatRequest
 
 if TYPE_CHECKING:
@@ -45,7 +42,7 @@ if TYPE_CHECKING:
     from vig_notebook.servers import Server
     from vig_notebook.settings import Endpoint
 
-__all__ = ["Finding", "run_doctor"]
+__all__ = ["run_doctor"]
 
 LIMIT_S = 8.0
 """How long the server has, the start of a local one included: a person is looking at the cell."""
@@ -55,29 +52,6 @@ CONNECT_LIMIT_S = 4.0
 
 WAKE_S = 0.1
 """How often the waiting command wakes, so that an interrupt is seen while the server is silent."""
-
-MAX_CHARS = 400
-"""A line is read at a glance; the whole error is shown by the cell that fails."""
-
-MATTERING = ("vig-notebook", "ipython", "ipykernel", "ipywidgets", "jupyterlab", "anywidget", "aiohttp")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line.
-
-    Attributes:
-        mark: Right, to be put right, or neither.
-        subject: What was looked at.
-        words: What was found, and what to do about it.
-    """
-
-    mark: Literal["✓", "✗", "–"]
-    subject: str
-    words: str
-
-    def __str__(self) -> str:
-        return f"{self.mark} {self.subject:<12} {excerpt(mask(self.words), max_chars=MAX_CHARS)}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,7 +102,7 @@ def run_doctor(magic: Defaults, say: Callable[[str], None]) -> None:
         variable = _key_variable(server.endpoint, magic)
         for finding in _findings(_wait(_examined(server, magic.model)), variable):
             say(str(finding))
-    for finding in _versions():
+    for finding in versions():
         say(str(finding))
 
 
@@ -291,46 +265,3 @@ def _key_variable(endpoint: Endpoint, magic: Defaults) -> str | None:
         if value is not None and endpoint.api_key == Secret(value):
             return str(variable)
     return None
-
-
-def _versions() -> Iterator[Finding]:
-    yield Finding(mark="✓", subject="python", words=platform.python_version())
-    lowest, optional = _lowest()
-    for name in MATTERING:
-        version = _version(name)
-        if version is None:
-            absent = "not in this environment; that is right where JupyterLab runs in another"
-            words = absent if name in optional else f"missing: pip install {name}"
-            yield Finding(mark="–" if name in optional else "✗", subject=name, words=words)
-        elif _numbers(version) < _numbers(lowest.get(name, "0")):
-            words = f"{version} is older than {lowest[name]}: pip install -U {name}, then restart the kernel"
-            yield Finding(mark="✗", subject=name, words=words)
-        else:
-            yield Finding(mark="✓", subject=name, words=version)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _lowest() -> tuple[dict[str, str], set[str]]:
-    """The lowest versions that this package names, and which of them it does without."""
-    lowest: dict[str, str] = {}
-    optional = {"vig-notebook"}  # a checkout that is not installed
-    try:
-        requirements = metadata.requires("vig-notebook") or []
-    except metadata.PackageNotFoundError:
-        requirements = []
-    for requirement in requirements:
-        if found := re.match(r"([\w-]+)>=([\d.]+)", requirement):
-            lowest[found[1].lower()] = found[2]
-            if "extra ==" in requirement:
-                optional.add(found[1].lower())
-    return lowest, optional
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:3]]
