@@ -152,6 +152,15 @@ def test_saved_conversation_reads_the_same_when_it_is_loaded(server: Demo, tmp_p
     assert (tmp_path / "again.json").read_text().replace('"two"', '"one"') == (tmp_path / "chat.json").read_text()
 
 
+def test_text_of_a_turn_is_masked_with_the_key_of_its_server(server: Demo) -> None:
+    chat = Chat("keys")
+    _ = send(server, chat, "Hello")
+    turn = chat.turns[0]
+    assert server.server.token not in turn.masked(f"my key is {server.server.token}")
+    chat.add("no server")
+    assert "canary" not in chat.turns[1].masked("vg-live-sk-canary0123456789")
+
+
 def test_run_that_goes_on_is_saved_as_stopped(tmp_path: Path) -> None:
     with demo(pace=5) as slow:
         chat = Chat("slow")
@@ -163,11 +172,13 @@ def test_run_that_goes_on_is_saved_as_stopped(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "chat.json").read_text())["turns"][0]["answer"]["state"] == "STOPPED"
 
 
-def test_key_is_in_no_file(tmp_path: Path) -> None:
+def test_key_is_in_no_file(tmp_path: Path, server: Demo) -> None:
     chat = Chat("keys")
+    _ = send(server, chat, f"Repeat {server.server.token}", user=server.server.token)
     answered(chat, "my key is sk-abcdefghijklmnop1234567890", "vg-live-sk-canary0123456789")
     chat.save(tmp_path / "chat.json")
     text = (tmp_path / "chat.json").read_text()
+    assert server.server.token not in text
     assert "canary" not in text
     assert "abcdefghijklmnop" not in text
 

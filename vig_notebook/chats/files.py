@@ -27,8 +27,8 @@ from vig_notebook.wire.chat import ChatRequest, Message, Usage
 from vig_notebook.wire.completion import Completion, Timings
 
 if TYPE_CHECKING:
-    from vig_notebook.chats.tree import Chat
-    from vig_notebook.run import Run
+    from vig_notebook.chats.tree import Chat, Outcome
+    from vig_notebook.settings import Secret
 
 __all__ = ["load", "save"]
 
@@ -106,12 +106,27 @@ def save(chat: Chat, path: str | Path) -> None:
         format="vig_notebook chat",
         version=1,
         name=chat.name,
-        system=None if chat.system is None else mask(chat.system),
+        system=chat.system,
         current=None if chat.current is None else places[id(chat.current)],
         turns=[_saved_turn(turn, places) for turn in turns],
     )
-    encoded = msgspec.json.format(msgspec.json.encode(saved), indent=1)
+    keys = [turn.outcome.endpoint.api_key for turn in turns if turn.outcome is not None]
+    secrets = tuple({key for key in keys if key is not None})
+    encoded = msgspec.json.format(msgspec.json.encode(_masked(msgspec.to_builtins(saved), secrets)), indent=1)
     Path(path).write_bytes(encoded + b"\n")
+
+
+def _masked(value: object, secrets: tuple[Secret, ...]) -> object:
+    """A value of JSON with no key in any of its texts."""
+    match value:
+        case str():
+            return mask(value, *secrets)
+        case dict():
+            return {name: _masked(member, secrets) for name, member in value.items()}
+        case list():
+            return [_masked(member, secrets) for member in value]
+        case _:
+            return value
 
 
 def load(chat: Chat, path: str | Path) -> None:
@@ -155,29 +170,27 @@ def _in_order(roots: list[Turn]) -> list[Turn]:
 def _saved_turn(turn: Turn, places: dict[int, int]) -> SavedTurn:
     outcome = turn.outcome
     return SavedTurn(
-        prompt=mask(turn.prompt),
-        source=mask(turn.source),
+        prompt=turn.prompt,
+        source=turn.source,
         parent=None if turn.parent is None else places[id(turn.parent)],
         answer=None if outcome is None else _saved_answer(outcome),
     )
 
 
-def _saved_answer(outcome: Run | Past) -> SavedAnswer:
+def _saved_answer(outcome: Outcome) -> SavedAnswer:
     completion, endpoint = outcome.completion, outcome.endpoint
     body = outcome.request.to_body()
     return SavedAnswer(
         id=outcome.id,
         state=outcome.state.value if outcome.state.ended else "STOPPED",  # type: ignore[arg-type]  # one of the three ends
-        text=mask(completion.text),
+        text=completion.text,
         created_at=outcome.created_at,
         asked_model=outcome.request.model,
         model=completion.model,
         parameters={name: value for name, value in body.items() if name not in NOT_SENT},
-        server=SavedServer(
-            kind=endpoint.kind, name=mask(endpoint.name), note=mask(endpoint.note), base_url=mask(endpoint.base_url)
-        ),
-        reasoning=mask(completion.reasoning),
-        refusal=mask(completion.refusal),
+        server=SavedServer(kind=endpoint.kind, name=endpoint.name, note=endpoint.note, base_url=endpoint.base_url),
+        reasoning=completion.reasoning,
+        refusal=completion.refusal,
         finish_reason=completion.finish_reason,
         usage=None if completion.usage is None else completion.usage.to_dict(),
         timings={name: getattr(completion.timings, name) for name in Timings.__slots__},
@@ -188,7 +201,7 @@ def _saved_answer(outcome: Run | Past) -> SavedAnswer:
 
 
 def _saved_error(error: VigthoriaError) -> SavedError:
-    return SavedError(kind=error.kind, what=mask(error.what), seen=mask(error.seen), advice=mask(error.advice))
+    return SavedError(kind=error.kind, what=error.what, seen=error.seen, advice=error.advice)
 
 
 def _turns(saved: SavedChat) -> list[Turn]:

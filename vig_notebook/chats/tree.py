@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 from vig_notebook.engine import engine
+from vig_notebook.settings import mask
 from vig_notebook.wire.chat import Message
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ class Turn:
     """
 
     prompt: str
-    parent: Turn | None = None
+    parent: Turn | None = field(default=None, repr=False)
     run: Run | None = None
     past: Past | None = None
     source: str = ""
-    children: list[Turn] = field(default_factory=list)
-    shown: Turn | None = None
+    children: list[Turn] = field(default_factory=list, repr=False)
+    shown: Turn | None = field(default=None, repr=False)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -90,6 +91,11 @@ class Turn:
         while turn.children:
             turn = turn.shown or turn.children[-1]
         return turn
+
+    def masked(self, text: str) -> str:
+        """A text of this turn without keys, that of the server which answered among them."""
+        key = self.outcome.endpoint.api_key if self.outcome is not None else None
+        return mask(text) if key is None else mask(text, key)
 
     def messages_before(self) -> list[Message]:
         """What the model is told before this turn's question: every earlier turn that has an answer."""

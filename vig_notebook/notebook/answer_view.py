@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from vig_notebook.notebook.record import answer_html, ending_html
+from vig_notebook.notebook.record import answer_html, ending_html, masked
 from vig_notebook.render import escape_text
-from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
     from vig_notebook.chats import Outcome
@@ -122,8 +121,8 @@ class AnswerView:
         """Show an answer that has ended and was never painted."""
         if outcome.reasoning_so_far:
             _, thoughts = self._reasoning("Reasoning")
-            thoughts.show(f'<pre class="vig-plain">{escape_text(mask(outcome.reasoning_so_far))}</pre>')
-        self._segments.show(answer_html(mask(outcome.text_so_far), self._form))
+            thoughts.show(f'<pre class="vig-plain">{escape_text(masked(outcome.reasoning_so_far, outcome))}</pre>')
+        self._segments.show(answer_html(masked(outcome.text_so_far, outcome), self._form))
         self.end(outcome)
 
     def end(self, outcome: Outcome) -> None:

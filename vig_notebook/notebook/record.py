@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Format = Literal["markdown", "text", "code", "json"]
 
-__all__ = ["answer_html", "ending_html", "ending_plain", "record"]
+__all__ = ["answer_html", "ending_html", "ending_plain", "masked", "record"]
 
 
 def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], dict[str, object]]:
@@ -31,7 +31,7 @@ def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], 
     Returns:
         `{"text/html": …, "text/plain": …}` of our closed vocabulary, and `{"vig_notebook": provenance}`.
     """
-    text = _masked(run.text_so_far, run)
+    text = masked(run.text_so_far, run)
     html = [_reasoning(run), answer_html(text, form), ending_html(run, form=form)]
     plain = [visible(text), ending_plain(run, form=form)]
     bundle = {"text/html": "".join(filter(None, html)), "text/plain": "\n\n".join(filter(None, plain))}
@@ -41,7 +41,7 @@ def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], 
 def ending_plain(run: Outcome, *, form: Format = "markdown") -> str:
     """`ending_html` as plain text."""
     failure = run.error or form_error(run, form)
-    facts = " · ".join(_masked(visible(fact), run) for fact in (marked(run), *footer_facts(run)) if fact)
+    facts = " · ".join(masked(visible(fact), run) for fact in (marked(run), *footer_facts(run)) if fact)
     return "\n".join([*([mask(visible(str(failure)))] if failure is not None else []), f"[{facts}]"])
 
 
@@ -87,7 +87,7 @@ def provenance(run: Outcome) -> dict[str, object]:
     return {name: _masked_in(value, run) for name, value in known.items()}
 
 
-def _masked(text: str, run: Outcome) -> str:
+def masked(text: str, run: Outcome) -> str:
     """A text without keys; that of the server itself goes whatever it looks like: what is saved travels."""
     key = run.endpoint.api_key
     return mask(text) if key is None else mask(text, key)
@@ -97,9 +97,9 @@ def _masked_in(value: object, run: Outcome) -> object:
     """The same for every text in a value of JSON."""
     match value:
         case str():
-            return _masked(value, run)
+            return masked(value, run)
         case dict():
-            return {_masked(str(name), run): _masked_in(member, run) for name, member in value.items()}
+            return {masked(str(name), run): _masked_in(member, run) for name, member in value.items()}
         case list():
             return [_masked_in(member, run) for member in value]
         case _:
@@ -129,7 +129,7 @@ def _pretty(text: str) -> str:
 
 
 def _reasoning(run: Outcome) -> str:
-    reasoning = _masked(run.reasoning_so_far, run)
+    reasoning = masked(run.reasoning_so_far, run)
     if not reasoning:
         return ""
     return f'<div class="vig-reasoning"><div class="vig-note">Reasoning</div><pre>{escape_text(reasoning)}</pre></div>'
@@ -137,5 +137,5 @@ def _reasoning(run: Outcome) -> str:
 
 def _footer(run: Outcome) -> str:
     mark = marked(run)
-    words = " · ".join(escape_text(_masked(fact, run)) for fact in footer_facts(run) if fact)
+    words = " · ".join(escape_text(masked(fact, run)) for fact in footer_facts(run) if fact)
     return '<div class="vig-footer">' + (f'<span class="vig-badge">{mark}</span> ' if mark else "") + words + "</div>"

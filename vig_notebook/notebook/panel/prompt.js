@@ -6,6 +6,7 @@
 
 const ACTIVE_MS = 10000; // whoever clicked in this page did it at most so long ago, when the kernel answers
 const FOLLOW_PX = 60; // so near to its end, the conversation is kept at its end
+const ATTACH_MS = 100;
 const DRAFT_MS = 1000; // the draft is kept in the kernel for a page that is loaded again
 
 export default () => {
@@ -167,10 +168,12 @@ function follow(el, touch, grow) {
     }
   });
   const inner = new MutationObserver(() => [...conversation.children].forEach(child => grown.observe(child)));
+  let soon = 0;
   const attach = () => {
     panel = el.closest('.vig-panel');
     conversation = panel?.querySelector('.vig-conversation') ?? null;
     if (conversation === null) {
+      soon = setTimeout(attach, ATTACH_MS); // the panel's other parts are put around it after it was made
       return;
     }
     panel.addEventListener('pointerdown', touch, true);
@@ -184,7 +187,7 @@ function follow(el, touch, grow) {
     conversation.scrollTop = conversation.scrollHeight;
     grow();
   };
-  const soon = setTimeout(attach, 100); // the panel's other parts are put around it after it was made
+  soon = setTimeout(attach, ATTACH_MS);
   const toEnd = () => {
     near = true;
     conversation?.scrollTo({ top: conversation.scrollHeight });

@@ -220,6 +220,8 @@ class PanelView:
 
     async def _fill_later(self, view: TurnView, run: Run) -> None:
         await run.ended()
+        if self._frozen:
+            return
         view.answer.show(run)
         view.end()
         self._sync()
@@ -256,22 +258,23 @@ class PanelView:
         self._say("Send makes a branch with the edited question.")
 
     def _try_to_ask(self, text: str, *, after: Turn | None, is_template: bool = True) -> bool:
-        if self._panel.running:
-            self._prompt.refuse()
-            return False
+        is_asked = False
         try:
-            _ = self._panel.ask(text, after=after, is_template=is_template)
+            if not self._panel.running:
+                _ = self._panel.ask(text, after=after, is_template=is_template)
+                is_asked = True
+                self._notice.hide()
         except VigthoriaError as error:
             self._refuse(error)
-            return False
-        self._notice.hide()
-        return True
+        finally:
+            if not is_asked:  # also when a variable's own method has raised
+                self._prompt.refuse()
+        return is_asked
 
     def _refuse(self, error: VigthoriaError) -> None:
         self._drawer.show_problems()
         self._notice.show(error_card(error))
         self._prompt.announce(error_text(error))
-        self._prompt.refuse()
 
     def _copy(self, text: str) -> None:
         if not self._prompt.copy(text):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from vig_notebook.notebook.record import record
 from vig_notebook.render import escape_text, visible
 from vig_notebook.run import RunState
-from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
     from vig_notebook.chats import Chat, Turn
@@ -25,7 +24,7 @@ def question_html(turn: Turn) -> str:
     """The question and the heading of the answer."""
     return (
         '<div class="vig-role">You</div>'
-        f'<div class="vig-asked"><pre class="vig-plain">{escape_text(mask(turn.prompt))}</pre></div>'
+        f'<div class="vig-asked"><pre class="vig-plain">{escape_text(turn.masked(turn.prompt))}</pre></div>'
         '<div class="vig-role">Answer</div>'
     )
 
@@ -43,7 +42,7 @@ def turn_plain(turn: Turn) -> str:
     """A turn of the record as plain text."""
     outcome = turn.outcome
     answer = record(outcome)[0]["text/plain"] if outcome is not None and outcome.state.ended else ""
-    return f"You: {visible(mask(turn.prompt))}\n\n{answer}"
+    return f"You: {visible(turn.masked(turn.prompt))}\n\n{answer}"
 
 
 def context_words(chat: Chat) -> str:
