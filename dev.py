@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -136,7 +137,10 @@ def test(pytest_arguments: Sequence[str]) -> int:
     """Run the tests."""
     python = make_environment()
     say_what_is_not_installed(python)
-    return run(python, "-m", "pytest", *pytest_arguments, **test_settings(python))
+    settings = test_settings(python)
+    if pytest_arguments:
+        return run(python, "-m", "pytest", *pytest_arguments, **settings)
+    return run_all_tests(python, **settings)
 
 
 def check() -> int:
@@ -153,8 +157,7 @@ def check() -> int:
     }
     failed = [name for name, command in static.items() if not passes(name, *command)]
     settings = test_settings(python) | {"VIG_REQUIRE_BROWSER": "1"}
-    say("pytest")
-    code = run(python, "-m", "pytest", "--cov", **settings)
+    code = run_all_tests(python, "--cov", **settings)
     if failed:
         say(f"failed before the tests: {', '.join(failed)}")
     return code or int(bool(failed))
@@ -164,6 +167,29 @@ def peers() -> int:
     """Run the tests against servers of other projects; they come from the package registry."""
     python = make_environment()
     return run(python, "-m", "pytest", "-m", "peers", "-v", **test_settings(python))
+
+
+def run_all_tests(python: Path, *arguments: str, **settings: str) -> int:
+    """Run the browser tests and the others at the same time: the former mostly wait for pages to load.
+
+    What the browser tests print comes when they are through. The arguments go to the others.
+    """
+    say("pytest: the browser tests meanwhile, their report comes last")
+    command = (python, "-m", "pytest", "-m", "browser", "-p", "no:cacheprovider")
+    with (
+        tempfile.TemporaryFile() as report,
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=report, stderr=report) as browser,
+    ):
+        try:
+            code = run(python, "-m", "pytest", "-m", "not browser and not peers", *arguments, **settings)
+            browser_code = browser.wait()
+        except KeyboardInterrupt:
+            browser.send_signal(signal.SIGINT)
+            raise
+        report.seek(0)
+        sys.stdout.buffer.write(report.read())
+        sys.stdout.flush()
+    return code or browser_code
 
 
 # Environments.
