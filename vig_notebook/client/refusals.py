@@ -115,8 +115,11 @@ def _named(headers: Mapping[str, str], place: Place) -> str | None:
 
 
 def _redirect(status: int, location: str, endpoint: Endpoint, place: Place) -> StatusError:
-    target = urlsplit(urljoin(endpoint.base_url + "/", location[:2000]))
-    host = place.words(target.hostname or "another address")
+    try:
+        target = urlsplit(urljoin(endpoint.base_url + "/", location[:2000])).hostname
+    except ValueError:  # no address at all
+        target = None
+    host = place.words(target or "another address")
     return status_error(status)(
         f"{place.label} answered {status} and points to {host}",
         seen="nothing was sent there",
