@@ -12,8 +12,11 @@ from tests.client.conftest import DONE, HEAD, Close, Stall, answer, event
 from tests.demos import demo
 from tests.scripts import scripted, wait_asked, wait_closed
 from tests.tls import self_signed
+from vig_notebook.engine import engine
+from vig_notebook.local import installed
 from vig_notebook.notebook import doctor
 from vig_notebook.notebook import findings as lines
+from vig_notebook.servers import LocalModel
 from vig_notebook.settings import profile_file
 
 if TYPE_CHECKING:
@@ -258,3 +261,24 @@ def test_profile_with_no_file_shows_how_one_is_written(
     printed = capsys.readouterr().out
     assert str(profile_file()) in printed
     assert "[profiles.lab]" in printed
+
+
+@pytest.mark.local
+def test_doctor_starts_the_local_model_and_finds_it_well(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VIG_LOCAL_MODEL")
+    if not installed():
+        pytest.skip("needs python -m vig_notebook.local install")
+    found = findings(shell, capsys)
+    assert found["server"].startswith("✓ local SmolLM2-135M (http://127.0.0.1:")
+    assert found["model"].startswith("✓ SmolLM2-135M")
+    assert found["first token"].startswith("✓ ")
+
+
+def test_doctor_with_no_local_model_installed_says_how_to_install_it(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine().kept["the local model"] = LocalModel(gguf="nowhere.gguf")
+    found = findings(shell, capsys)
+    assert found["server"].startswith("✗ local nowhere: ")
