@@ -1,13 +1,14 @@
 """Runs of the log as a table, in our closed HTML and as plain text.
 
 ```
-When          State    Model   Asked                    Answer                        Run
-Today 14:02   done     demo    Write a haiku about tea  Steam climbs from the cup, …  3f2a91c4
+Run       When          State    Asked                    Answer                        Model
+3f2a91c4  today 14:02   done     Write a haiku about tea  Steam climbs from the cup, …  demo
 ```
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -27,14 +28,18 @@ LONGEST = 160
 PLAIN_LONGEST = 44
 """The same in plain text, so that a row fits into a terminal of 120 columns beside the rest."""
 
+_MARKS = re.compile(r"[|*#`]+|[-:]{3,}")
+"""Marks of Markdown that are noise on one line."""
+
 ID_LENGTH = 8
 """Of an id this much is shown, and taken: clear among some ten thousand runs."""
 
 
 def table_bundle(records: Sequence[Record], note: str) -> dict[str, str]:
     """The display bundle of some runs; the note stands below."""
-    heads = ["When", "State", "Model", *(["Chat"] if any(record.chat for record in records) else []), "Asked"]
-    heads += ["Answer", "Run"]
+    # What is cut off in a narrow window comes last.
+    heads = ["Run", "When", "State", "Asked", "Answer", "Model"]
+    heads += ["Chat"] if any(record.chat for record in records) else []
     rows = [_cells(record, heads) for record in records]
     return {"text/html": _html(heads, rows, note), "text/plain": _plain(heads, rows, note)}
 
@@ -63,7 +68,7 @@ def _cells(record: Record, heads: Sequence[str]) -> list[str]:
         "Model": cut(record.model, 40),
         "Chat": cut(record.chat, 40),
         "Asked": cut(record.prompt) if record.prompt is not None else "(not logged)",
-        "Answer": cut(record.text) or cut(record.error) or "–",
+        "Answer": cut(_MARKS.sub(" ", record.text[: 8 * LONGEST])) or cut(record.error) or "–",
         "Run": record.id[:ID_LENGTH],
     }
     return [values[head] for head in heads]
