@@ -278,8 +278,8 @@ def test_versions_leave_their_lineage_in_the_log(make: Maker) -> None:
     labels: list[dict[str, str]] = []
 
     class Noting(MemoryLog):
-        def sinks(self) -> Sequence[Sink]:
-            return (*super().sinks(), Note())
+        def sinks(self, key: str) -> Sequence[Sink]:
+            return (*super().sinks(key), Note())
 
     class Note:
         def start(self, run: Run) -> None:

@@ -374,10 +374,7 @@ class Experiment:
         """Take over what the log has of the cells without a whole answer."""
         keys = {asking.keys[cell.index]: cell for cell in self.cells if not self._is_whole(cell)}
         for key, answer in self._log.find(keys).items() if keys else ():
-            cell = keys[key]
-            self._responses[cell.index] = cached(
-                cell, answer.completion, run_id=answer.run_id, started_at=answer.started_at
-            )
+            self._responses[keys[key].index] = cached(keys[key], answer)
 
     def _begin(self, asking: Asking, todo: Sequence[Cell], answered: Sequence[Response]) -> None:
         self._round = Round(

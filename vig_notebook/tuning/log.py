@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
+from vig_notebook.engine import engine
 from vig_notebook.run import RunState
-from vig_notebook.store import Store, default_store, identity_of
+from vig_notebook.store import REPLAYED, Store, default_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from vig_notebook.run import Run
+    from vig_notebook.settings import Endpoint
     from vig_notebook.sinks import Sink
     from vig_notebook.wire.accumulate import Completion
-    from vig_notebook.wire.chat import Delta
 
 __all__ = ["Answer", "AnswerLog", "MemoryLog", "StoreLog", "as_log"]
 
@@ -35,11 +36,15 @@ class Answer:
         completion: What it was.
         run_id: The run that gave it.
         started_at: When that was started, in UTC.
+        model: The model that was asked for.
+        endpoint: The server that answered.
     """
 
     completion: Completion
     run_id: str
     started_at: datetime | None
+    model: str
+    endpoint: Endpoint
 
 
 class AnswerLog(Protocol):
@@ -48,8 +53,8 @@ class AnswerLog(Protocol):
     def find(self, keys: Iterable[str]) -> Mapping[str, Answer]:
         """The whole answers that it has, by key. May read a file: not to be called on the streaming thread."""
 
-    def sinks(self) -> Sequence[Sink]:
-        """What to give a run, so that its answer is kept."""
+    def sinks(self, key: str) -> Sequence[Sink]:
+        """What to give a run, so that its answer is kept under this key."""
 
 
 class MemoryLog:
@@ -62,34 +67,42 @@ class MemoryLog:
         """The whole answers that it has, by key."""
         return {key: self._answers[key] for key in keys if key in self._answers}
 
-    def sinks(self) -> Sequence[Sink]:
-        """What to give a run, so that its answer is kept."""
-        return (_Keeper(self._answers),)
+    def sinks(self, key: str) -> Sequence[Sink]:
+        """What to give a run, so that its answer is kept under this key."""
+        return (_Keeper(self._answers, key),)
 
 
 class _Keeper:
-    def __init__(self, answers: dict[str, Answer]) -> None:
+    def __init__(self, answers: dict[str, Answer], key: str, *, replayed_only: bool = False) -> None:
         self._answers = answers
+        self._key = key
+        self._replayed_only = replayed_only
 
     def start(self, run: Run) -> None:
         pass
 
-    def write(self, delta: Delta) -> None:
-        pass
-
     def finish(self, run: Run) -> None:
-        if run.state is RunState.DONE:
-            repeat = int(run.labels.get("repeat", "0"))
-            key = identity_of(run.request, run.endpoint, repeat=repeat).key
-            self._answers[key] = Answer(completion=run.completion, run_id=run.id, started_at=run.created_at)
+        if run.state is RunState.DONE and (REPLAYED in run.labels or not self._replayed_only):
+            self._answers[self._key] = Answer(
+                completion=run.completion,
+                run_id=run.id,
+                started_at=run.created_at,
+                model=run.request.model,
+                endpoint=run.endpoint,
+            )
 
 
 class StoreLog:
-    """Keeps answers in the run log, where they outlive the process."""
+    """Keeps answers in the run log, where they outlive the process.
+
+    What is replayed is not asked, and so the log does not keep it under its question: this does, for as long as the
+    process lives. Where no log is kept, it does so with every answer.
+    """
 
     def __init__(self, store: Store | None = None) -> None:
         """Take a store; None is that of the process, also when it is changed later."""
         self._own = store
+        self._unlogged: dict[str, Answer] = {}
 
     @property
     def _store(self) -> Store:
@@ -97,20 +110,29 @@ class StoreLog:
 
     def find(self, keys: Iterable[str]) -> Mapping[str, Answer]:
         """The whole answers that it has, by key. Waits for the log."""
-        return {
-            key: Answer(completion=record.completion(), run_id=record.id, started_at=record.created_at)
-            for key, record in self._store.find_all(keys).items()
+        wanted = list(keys)
+        found = {
+            key: Answer(
+                completion=record.completion(),
+                run_id=record.id,
+                started_at=record.created_at,
+                model=record.model or "",
+                endpoint=record.endpoint(),
+            )
+            for key, record in self._store.find_all(wanted).items()
         }
+        return {key: self._unlogged[key] for key in wanted if key in self._unlogged} | found
 
-    def sinks(self) -> Sequence[Sink]:
-        """What to give a run, so that its answer is kept."""
-        return (self._store.recorder(),)
+    def sinks(self, key: str) -> Sequence[Sink]:
+        """What to give a run, so that its answer is kept under this key."""
+        keeper = _Keeper(self._unlogged, key, replayed_only=self._store.path is not None)
+        return (self._store.recorder(), keeper)
 
 
 def as_log(store: Store | AnswerLog | str | Path | None) -> AnswerLog:
     """Take a log: None is the process's run log, a path is another one, "off" keeps nothing beyond the process."""
     if store is None:
-        return StoreLog()
+        return cast("StoreLog", engine().kept.setdefault("answers of experiments", StoreLog()))
     if isinstance(store, Store):
         return StoreLog(store)
     if isinstance(store, str | Path):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from vig_notebook.run import RunState
+from vig_notebook.store import REPLAYED
 from vig_notebook.tuning.extras import need
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vig_notebook.run import Run
+    from vig_notebook.settings import Endpoint
     from vig_notebook.tuning.grid import Cell
+    from vig_notebook.tuning.log import Answer
     from vig_notebook.tuning.scorers import Score
     from vig_notebook.wire.accumulate import Completion
 
@@ -69,6 +72,8 @@ class Response:
         tokens_in: Tokens of the request as the server counted; None when it did not.
         tokens_out: Tokens of the answer, counted from the deltas where the server did not.
         run_id: The run that answered, as in the log.
+        model: The model that was asked for; of a replayed answer, the one that gave it then.
+        endpoint: The server that answered, now or then; None when none was asked.
         scores: By the name of the scorer.
         rating: What a person said of it: win, loss or tie; empty when nobody did.
     """
@@ -87,6 +92,8 @@ class Response:
     tokens_in: int | None = None
     tokens_out: int | None = None
     run_id: str = ""
+    model: str = ""
+    endpoint: Endpoint | None = None
     scores: Mapping[str, Score] = field(default_factory=dict)
     rating: str = ""
 
@@ -110,26 +117,31 @@ def _of_completion(completion: Completion) -> dict[str, object]:
 
 def from_run(cell: Cell, run: Run, waits: Waits) -> Response:
     """What an ended run made of a cell."""
+    status = _STATUS.get(run.state, Status.ERROR)
     return Response(
         cell=cell,
-        status=_STATUS.get(run.state, Status.ERROR),
+        status=Status.CACHED if status is Status.OK and REPLAYED in run.labels else status,
         error="" if run.error is None else str(run.error),
         error_kind="" if run.error is None else run.error.kind,
         started_at=run.created_at,
         waits=waits,
         run_id=run.id,
+        model=run.request.model,
+        endpoint=run.endpoint,
         **_of_completion(run.completion),  # type: ignore[arg-type]  # the names and types are Response's
     )
 
 
-def cached(cell: Cell, completion: Completion, *, run_id: str, started_at: datetime | None) -> Response:
+def cached(cell: Cell, answer: Answer) -> Response:
     """What the log has for a cell."""
     return Response(
         cell=cell,
         status=Status.CACHED,
-        started_at=started_at,
-        run_id=run_id,
-        **_of_completion(completion),  # type: ignore[arg-type]  # the names and types are Response's
+        started_at=answer.started_at,
+        run_id=answer.run_id,
+        model=answer.model,
+        endpoint=answer.endpoint,
+        **_of_completion(answer.completion),  # type: ignore[arg-type]  # the names and types are Response's
     )
 
 
@@ -177,7 +189,7 @@ def _row(experiment: str, response: Response, scorers: Sequence[str]) -> dict[st
         "experiment": experiment,
         "prompt": variant.prompt.name,
         "prompt_version": f"v{variant.prompt.version}",
-        "model": variant.model,
+        "model": response.model or variant.model,
         **{f"param.{name}": value for name, value in variant.params.items() if name != "seed"},
         "example_id": cell.example.id,
         **{f"var.{name}": value for name, value in cell.example.variables.items()},

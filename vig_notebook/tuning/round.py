@@ -179,7 +179,7 @@ class Round:
     def ask(self, cell: Cell, finish: Finish) -> Run:
         """Start the run of a cell."""
         watching = [sink for observer in tuple(self._observers) for sink in self._sinks_of(observer, cell)]
-        run = self._asking.ask(cell, (*self._kept.sinks(), *watching, finish))
+        run = self._asking.ask(cell, (*self._kept.sinks(self._asking.keys[cell.index]), *watching, finish))
         self.runs[cell.index] = run
         self._tell(lambda observer: observer.started(cell, run))
         return run

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vig_notebook.notebook.grid.sheet import Place
+    from vig_notebook.settings import Endpoint
     from vig_notebook.tuning import Example, Experiment, Prompt, Response
 
 __all__ = ["grid_record"]
@@ -78,7 +79,9 @@ class _Page:
 
     def _column_html(self, index: int) -> str:
         variant = self._sheet.variants[index]
-        lines = [*column_facts(variant, all_of=self._sheet.variants), *self._scores_of(variant.label)]
+        models = {one.model for one in self._responses.values() if one.cell.variant is variant and one.model}
+        facts = column_facts(variant, all_of=self._sheet.variants, models=models)
+        lines = [*facts, *self._scores_of(variant.label)]
         if variant.prompt in self._experiment.reference:
             lines.append("from before")
         note = f'<div class="vig-note">{escape_text(" · ".join(lines))}</div>' if lines else ""
@@ -105,7 +108,7 @@ class _Page:
         return answers_html(found, most_chars=most, base_text=base, plain=self._plain) + note
 
     def _footer_html(self) -> str:
-        mark = badge(self._experiment.endpoint)
+        mark = self._mark
         words = " · ".join(escape_text(mask(fact)) for fact in self._facts())
         return f'<div class="vig-footer">{f"""<span class="vig-badge">{mark}</span> """ if mark else ""}{words}</div>'
 
@@ -140,6 +143,16 @@ class _Page:
     # Facts.
 
     @property
+    def _endpoint(self) -> Endpoint:
+        """The server that answered, now or then."""
+        known = [one.endpoint for one in self._responses.values() if one.endpoint is not None]
+        return known[-1] if known else self._experiment.endpoint
+
+    @property
+    def _mark(self) -> str:
+        return badge(self._endpoint)
+
+    @property
     def _prompts(self) -> list[Prompt]:
         return list(dict.fromkeys(variant.prompt for variant in self._sheet.variants))
 
@@ -158,9 +171,9 @@ class _Page:
         return words
 
     def _facts(self, *, marked: bool = False) -> list[str]:
-        now, endpoint = self._experiment.progress, self._experiment.endpoint
+        now, endpoint = self._experiment.progress, self._endpoint
         examples, variants = len(self._sheet.examples), len(self._sheet.variants)
-        facts = [badge(endpoint)] if marked else []
+        facts = [self._mark] if marked else []
         facts += [self._experiment.name, f"{endpoint.name}: {endpoint.note}" if endpoint.note else endpoint.name]
         facts.append(f"{_count(examples, 'example')} × {_count(variants, 'variant')}, {_count(now.done, 'answer')}")
         facts += [f"{now.cached:,} cached"] if now.cached else []
@@ -181,9 +194,9 @@ class _Page:
             "experiment": self._experiment.name,
             "state": state,
             "prompts": {prompt.label: prompt.digest for prompt in self._prompts},
-            "models": list(dict.fromkeys(variant.model for variant in self._sheet.variants)),
+            "models": list(dict.fromkeys(one.model for one in self._responses.values() if one.model)),
             "parameters": [dict(variant.params) for variant in self._sheet.variants],
-            "server": self._experiment.endpoint.name,
+            "server": self._endpoint.name,
             "answers": now.done,
             "verdict": self._strip.verdict,
         }

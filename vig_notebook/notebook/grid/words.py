@@ -16,7 +16,7 @@ from vig_notebook.tuning.prompts import word_changes
 from vig_notebook.tuning.responses import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from vig_notebook.notebook.grid.sheet import Distinct
     from vig_notebook.tuning import Progress, Prompt, Response, Variant
@@ -55,9 +55,15 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def column_facts(variant: Variant, *, all_of: Sequence[Variant]) -> list[str]:
-    """What stands under a column's name: model and parameters, where the name does not say them."""
-    facts = [variant.model] if variant.model not in variant.label else []
+def column_facts(variant: Variant, *, all_of: Sequence[Variant], models: Collection[str] = ()) -> list[str]:
+    """What stands under a column's name: model and parameters, where the name does not say them.
+
+    Args:
+        variant: The column.
+        all_of: All columns.
+        models: The models that answered, where that is known: a recorded answer may come from another.
+    """
+    facts = [model for model in models or (variant.model,) if model not in variant.label]
     facts += [f"{name}={value}" for name, value in variant.params.items() if f"{name}={value}" not in variant.label]
     if len({one.prompt.label for one in all_of}) == 1 and variant.prompt.label not in variant.label:
         facts.insert(0, variant.prompt.label)
