@@ -402,16 +402,23 @@ def test_two_views_stay_in_step_and_a_named_chat_is_shared_with_cells(notebook: 
 
 
 LONG = """
-from vig_notebook.chats import Chat
+from vig_notebook.chats import Chat, Past
+from vig_notebook.run import RunState
+from vig_notebook.settings import Endpoint
+from vig_notebook.wire.chat import ChatRequest, Message
+from vig_notebook.wire.completion import Completion
 long = Chat("long")
 for number in range(200):
-    long.add(f"Question {number} " + "why " * 100)
+    long.add(f"Question {number}").past = Past(
+        id=str(number), request=ChatRequest([Message("user", "?")], model="m"), endpoint=Endpoint(base_url=""),
+        state=RunState.DONE, completion=Completion(text=f"Answer {number}: " + "a *word* and `code`, " * 100),
+    )
 panel = vig.Panel(chat=long, max_tokens=400)
 """
 
 
 def test_long_conversation_stays_responsive(notebook: Notebook) -> None:
-    notebook.open([SETUP.format(pace=0) + LONG, "panel", "1"])
+    notebook.open([SETUP.format(pace=0) + LONG, "panel"])
     notebook.run_cell(0)
     notebook.run_cell(1)
     panel = PanelPage(notebook)
@@ -422,7 +429,9 @@ def test_long_conversation_stays_responsive(notebook: Notebook) -> None:
     assert sorted(delays)[len(delays) // 2] < 50
     notebook.traffic.clear()
     panel.send(LIGHTHOUSE)
-    assert sum(notebook.traffic.received.size_bytes.values()) < 150_000
+    assert "lighthouse" in panel.turns.last.inner_text()
+    assert sum(notebook.traffic.received.size_bytes.values()) < 100_000
+    assert "Answer 0:" in saved_text(notebook, 1)
 
 
 KEY_DELAYS = """async area => {
