@@ -108,8 +108,11 @@ def run_replay(words: list[str], say: Say) -> None:
     if given.mode is not None:
         if given.mode not in {"on", "off", "only"} or (given.file and given.mode == "off"):
             raise UsageError(CASSETTE)
-        run_log().replay(Replaying(mode=given.mode, file=given.file, pace=given.pace))
-    say(_replaying(run_log().replaying))
+        run_log().replay(chosen := Replaying(mode=given.mode, file=given.file, pace=given.pace))
+        # The same where VIG_REPLAY makes it "only": a notebook that is checked gives the outputs that it has.
+        say(_replaying(chosen))
+    else:
+        say(_replaying(run_log().replaying))
 
 
 def _replaying(now: Replaying) -> str:
@@ -118,8 +121,9 @@ def _replaying(now: Replaying) -> str:
         case "off":
             return "replay is off: every request is sent to the server"
         case "on":
-            added = f"; new answers are added to {source}" if now.file else ""
-            return f"replay is on: what {source} has is answered from it, the rest is sent to the server{added}"
+            if now.file:
+                return f"answers are kept in {now.file}, and given again from there"
+            return "replay is on: what the run log has is answered from it, the rest is sent to the server"
         case "only":
             return f"replay only: every request is answered from {source}, and nothing is sent"
 

@@ -16,7 +16,7 @@ from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.commands import run_command
 from vig_notebook.notebook.dry_run import request_bundle
 from vig_notebook.notebook.options import cell_options, is_grid, parse_line, parser_of, text_or_file
-from vig_notebook.notebook.show import show
+from vig_notebook.notebook.show import FrontEnd, front_end, show
 from vig_notebook.notebook.words import error_card, error_text
 from vig_notebook.run import Run
 from vig_notebook.store import GOES_ON, continue_chat, fork_chat
@@ -162,7 +162,9 @@ class Vigthoria(Magics):
             if options.new or options.fork:
                 raise UsageError("--new and --fork begin a conversation: give its name with --chat")
             return None, {}
-        chat, turns = continue_chat(options.chat, anew=options.new or bool(options.fork))
+        # A program runs a notebook from its top: a conversation that grew with each night's run would be another.
+        anew = options.new or options.fork or front_end(self._shell) is FrontEnd.HEADLESS
+        chat, turns = continue_chat(options.chat, anew=bool(anew))
         if options.dry_run:
             return chat, {}
         if options.fork:

@@ -31,7 +31,8 @@ GOES_ON: Final = "goes_on"
 def continue_chat(name: str, *, anew: bool = False) -> tuple[Chat, int]:
     """Give the conversation of this name; one that this kernel does not know goes on where the log has it.
 
-    Waits for the log, once for each name: not for the streaming thread. A log that cannot be read has none.
+    Waits for the log, once for each name: not for the streaming thread. A log that cannot be read has none. While
+    answers are replayed every conversation begins anew: the notebook is run from its top.
 
     Args:
         name: Its name.
@@ -45,7 +46,9 @@ def continue_chat(name: str, *, anew: bool = False) -> tuple[Chat, int]:
     if name in looked or chat.roots:
         return chat, 0
     looked.add(name)
-    return chat, 0 if anew else _restore(chat)
+    if anew or run_log().replaying.mode != "off":
+        return chat, 0
+    return chat, _restore(chat)
 
 
 def fork_chat(name: str, chat: Chat) -> None:
