@@ -430,6 +430,8 @@ def test_long_conversation_stays_responsive(notebook: Notebook) -> None:
     notebook.traffic.clear()
     panel.send(LIGHTHOUSE)
     assert "lighthouse" in panel.turns.last.inner_text()
+    notebook.page.wait_for_timeout(1200)  # a draft is kept after a second: it must not come back
+    expect(panel.prompt).to_have_value("")
     assert sum(notebook.traffic.received.size_bytes.values()) < 100_000
     assert "Answer 0:" in saved_text(notebook, 1)
 

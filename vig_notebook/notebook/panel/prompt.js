@@ -79,10 +79,12 @@ export default () => {
       touched = Date.now();
       latest = view;
     };
+    let timer = 0;
     const submit = kind => {
       if (kind === 'send' && busy()) {
         return;
       }
+      clearTimeout(timer); // a draft that came to the kernel after the text was sent would come back into the box
       touch();
       area.focus();
       if (kind === 'send') {
@@ -93,7 +95,6 @@ export default () => {
       model.send({ kind, text: area.value });
       update();
     };
-    let timer = 0;
     const typed = () => {
       grow();
       touch();

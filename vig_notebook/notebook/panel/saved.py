@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vig_notebook.notebook.panel.words import turn_html, turn_plain
+from vig_notebook.notebook.panel.words import turn_record
 from vig_notebook.notebook.record import provenance
 from vig_notebook.render import escape_text
 
@@ -89,8 +89,8 @@ class Transcript:
 
 def bundle(chat: Chat, turns: Sequence[Turn], *, page: int = 0) -> tuple[dict[str, str], dict[str, object]]:
     """A page of the record: its display bundle and its metadata."""
-    html = [turn_html(turn, place=_place(chat, turn)) for turn in turns]
-    plain = [turn_plain(turn) for turn in turns]
+    records = [turn_record(turn, place=_place(chat, turn)) for turn in turns]
+    html, plain = [one for one, _ in records], [one for _, one in records]
     if page == 0:
         head = _head(chat)
         html.insert(0, f'<div class="vig-note">{escape_text(head)}</div>')

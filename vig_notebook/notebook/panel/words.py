@@ -12,7 +12,7 @@ from vig_notebook.run import RunState
 if TYPE_CHECKING:
     from vig_notebook.chats import Chat, Turn
 
-__all__ = ["context_words", "question_html", "sentences", "turn_html", "turn_plain"]
+__all__ = ["context_words", "question_html", "sentences", "turn_record"]
 
 SENTENCE_END = re.compile(r"[.!?…](?=\s)|\n")
 MARKS = re.compile(r"[*_`#>|]+")
@@ -29,20 +29,15 @@ def question_html(turn: Turn) -> str:
     )
 
 
-def turn_html(turn: Turn, *, place: tuple[int, int]) -> str:
-    """A turn of the record: question and answer."""
+def turn_record(turn: Turn, *, place: tuple[int, int]) -> tuple[str, str]:
+    """A turn of the record, question and answer: its HTML and its plain text."""
     outcome = turn.outcome
-    answer = record(outcome)[0]["text/html"] if outcome is not None and outcome.state.ended else ""
+    ended = outcome is not None and outcome.state.ended
+    answer = record(outcome)[0] if outcome is not None and ended else {"text/html": "", "text/plain": ""}
     at, count = place
     branch = f'<div class="vig-note">Branch {at} of {count}</div>' if count > 1 else ""
-    return f'<div class="vig-turn">{branch}{question_html(turn)}{answer}</div>'
-
-
-def turn_plain(turn: Turn) -> str:
-    """A turn of the record as plain text."""
-    outcome = turn.outcome
-    answer = record(outcome)[0]["text/plain"] if outcome is not None and outcome.state.ended else ""
-    return f"You: {visible(turn.masked(turn.prompt))}\n\n{answer}"
+    html = f'<div class="vig-turn">{branch}{question_html(turn)}{answer["text/html"]}</div>'
+    return html, f"You: {visible(turn.masked(turn.prompt))}\n\n{answer['text/plain']}"
 
 
 def context_words(chat: Chat) -> str:
