@@ -375,7 +375,8 @@ def test_record_is_hidden_beside_the_panel_and_reads_without_a_kernel(notebook: 
 
 def test_two_views_stay_in_step_and_a_named_chat_is_shared_with_cells(notebook: Notebook) -> None:
     cells = ("panel", "%%vigthoria --chat plan -o run\nWrite a haiku about snow", "panel.freeze()")
-    panel = open_panel(notebook, *cells, "other = vig.Panel(); other", arguments="chat='plan'")
+    doors = ("other = vig.Panel(); other", "%vigthoria panel --chat plan")
+    panel = open_panel(notebook, *cells, *doors, arguments="chat='plan'")
     notebook.run_cell(2)
     second = PanelPage(notebook, 2)
     panel.prompt.fill("Write a haiku")
@@ -394,6 +395,8 @@ def test_two_views_stay_in_step_and_a_named_chat_is_shared_with_cells(notebook: 
     other = PanelPage(notebook, 5)
     other.prompt.wait_for()
     assert other.turns.count() == 0
+    notebook.run_cell(6)
+    expect(PanelPage(notebook, 6).turns).to_have_count(2)
     notebook.run_cell(4)
     notebook.output(1).locator(".vig-panel").wait_for(state="detached")
     expect(notebook.output(1).locator(".vig-transcript")).to_be_visible()
