@@ -310,3 +310,22 @@ def test_turn_of_a_chat_waits_for_the_one_before_and_goes_on_with_it(slow: Demo)
     assert sent == ["Be brief", "First", first.text, "Second"]
     second.stop()
     assert second.wait(LIMIT_S)
+
+
+class Silent:
+    """A sink that takes no text, and breaks at the start."""
+
+    def start(self, run: Run) -> None:
+        raise RuntimeError("broken")
+
+    def finish(self, run: Run) -> None:
+        raise AssertionError("it was dropped")
+
+
+def test_sink_that_fails_at_the_start_is_dropped_and_the_run_goes_on(
+    fast: Demo, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = fast.ask(sinks=(Silent(),))
+    assert run.wait(LIMIT_S)
+    assert run.state is RunState.DONE
+    assert "a sink of run" in caplog.text

@@ -16,7 +16,8 @@ CELLS = [
     "%%vigthoria --model demo-401\nThis one is refused <b>bold</b>",
     "first.wait()",
     f"{LOAD}\n%vigthoria history --limit 2",
-    "from vig_notebook import history\nnewest = history(chat='sea', limit=1).loc[0]\nget_ipython().run_line_magic('vigthoria', f'show {newest.id}')",
+    "from vig_notebook import history\nnewest = history(chat='sea', limit=1).loc[0]\n"
+    "get_ipython().run_line_magic('vigthoria', f'show {newest.id}')",
     "print(newest['notebook'], newest['cell'])",
     "%%vigthoria --chat sea --wait\nAnd the moon?",
 ]

@@ -38,8 +38,8 @@ def test_cassette_has_nothing_of_the_machine_and_the_moment(store: Store, tmp_pa
     [row] = lines(tmp_path / "c.jsonl")[1:]
     assert sorted(row) == list(row)
     assert set(row) == {
-        "answer_model", "any_server_key", "base_url", "delta_count", "finish_reason", "key", "messages", "model", "parameters",
-        "prompt", "server", "text", "usage",
+        "answer_model", "any_server_key", "base_url", "delta_count", "finish_reason", "key", "messages", "model",
+        "parameters", "prompt", "server", "text", "usage",
     }  # fmt: skip
 
 

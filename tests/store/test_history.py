@@ -43,6 +43,10 @@ def test_history_is_of_the_default_log(tmp_path: Path) -> None:
     assert default_store().path == tmp_path / "home" / "data" / "vig_notebook" / "runs.sqlite"
 
 
+def _place(name: str) -> tuple[bool, bool, str]:
+    return not name.isupper(), name[0].islower(), name
+
+
 def test_names_are_sorted_and_there() -> None:
-    assert vig_notebook.store.__all__ == sorted(vig_notebook.store.__all__, key=lambda name: (name[0].islower(), name))
+    assert vig_notebook.store.__all__ == sorted(vig_notebook.store.__all__, key=_place)
     assert all(hasattr(vig_notebook.store, name) for name in vig_notebook.store.__all__)

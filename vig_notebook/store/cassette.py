@@ -74,8 +74,6 @@ def import_runs(connection: sqlite3.Connection, path: Path) -> int:
                     new += _insert(connection, {name: row[name] for name in row if name in known})
     except OSError as error:
         raise ConfigError("The runs cannot be read", seen=f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError("The runs cannot be read", seen=f"{path}: {error}") from None
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
         raise ConfigError("The runs cannot be imported", seen=f"{path}, line {number}: {error}") from None
     return new

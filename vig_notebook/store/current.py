@@ -168,8 +168,7 @@ class RunLog:
 
     def _count(self, run: Run) -> None:
         """Count the repeats of a request in the order in which runs are sent, and let the server answer."""
-        if self._store is not None:
-            self._store.repeats.identity(run)
+        self.store.repeats.identity(run)
 
     def _refresh(self) -> None:
         """Make the replay anew where what it was made of has changed."""

@@ -1,0 +1,189 @@
+"""The log of the process: its place, its replay, its cassette."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vig_notebook.api import start
+from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
+from vig_notebook.run import RunState
+from vig_notebook.settings import profile_file
+from vig_notebook.store import Replaying, Store, default_store, run_log
+from vig_notebook.store.taping import Cassette
+
+if TYPE_CHECKING:
+    from vig_notebook.run import Run
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "0")
+
+
+def asked(prompt: str = "Hello", **members: object) -> Run:
+    run = start(prompt, **members)  # type: ignore[arg-type]
+    assert run.wait(30)
+    return run
+
+
+def written(file: Path) -> list[str]:
+    """The lines of the cassette, once it is written."""
+    if (cassette := run_log()._cassette) is not None:
+        cassette.store.flush()
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def settings(text: str) -> None:
+    profile_file().parent.mkdir(parents=True)
+    profile_file().write_text(text)
+
+
+def test_every_run_is_in_the_log_with_its_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JPY_SESSION_NAME", "work/talk.ipynb")
+    run = asked(labels={"rank": "1"})
+    record = default_store().get(run.id)
+    assert record is not None
+    assert (record.text, record.base_url, record.notebook) == (run.text, "demo:", "work/talk.ipynb")
+    assert record.labels == {"notebook": "work/talk.ipynb", "rank": "1"}
+
+
+def test_log_that_is_off_keeps_nothing_and_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_LOG", "off")
+    assert asked().state is RunState.DONE
+    assert default_store().path is None
+    assert default_store()._writer._thread is None
+
+
+def test_log_is_where_the_settings_say_and_has_no_prompts(tmp_path: Path) -> None:
+    settings(f'log = "{tmp_path}/mine.sqlite"\nlog_prompts = false\n')
+    asked("Hello", labels={"template": "private", "rank": "1"})
+    [record] = default_store().search()
+    assert (record.prompt, record.messages, record.labels) == (None, None, {"rank": "1"})
+    default_store().close()
+    assert b"private" not in (tmp_path / "mine.sqlite").read_bytes()
+
+
+def test_profile_may_leave_its_prompts_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings('[profiles.work]\nbase_url = "http://127.0.0.1:9/v1"\nlog_prompts = false\n')
+    asked("kept")
+    asked("private", profile="work")
+    assert [record.prompt for record in default_store().search()] == [None, "kept"]
+
+
+def test_log_may_be_moved_while_a_run_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "30")
+    before = default_store()
+    run = start("Tell me of the sea")
+    run_log().use(tmp_path / "new.sqlite")
+    run.stop()
+    run.wait(30)
+    assert before.get(run.id) is not None
+    assert default_store().get(run.id) is None
+    run_log().use("off")
+    with pytest.raises(ConfigError, match="The run log is closed"):
+        before.search()
+
+
+def test_log_that_cannot_be_kept_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
+    before = default_store()
+    for path in (tmp_path, tmp_path / "talk.jsonl"):
+        with pytest.raises(ConfigError):
+            run_log().use(path)
+    assert default_store() is before
+
+
+def test_log_named_as_a_cassette_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cassette = tmp_path / "talk.jsonl"
+    cassette.write_text("mine")
+    monkeypatch.setenv("VIG_LOG", str(cassette))
+    assert asked().state is RunState.DONE
+    with pytest.raises(ConfigError, match="The run log is no JSON Lines file"):
+        default_store().search()
+    assert [path.name for path in tmp_path.glob("talk*")] == ["talk.jsonl"]
+
+
+def test_replay_of_the_environment_answers_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = [asked().text, asked("Other").text]
+    run_log().close()
+    engine().kept.clear()  # another process
+    monkeypatch.setenv("VIG_REPLAY", "only")
+    again = asked()
+    assert (again.text, again.endpoint.name, again.endpoint.api_key) == (live[0], "the scripted demo server", None)
+    assert "replayed" in again.labels
+    assert asked("Other").text == live[1]
+    missing = asked("Never asked")
+    assert isinstance(missing.error, ConfigError)
+    monkeypatch.setenv("VIG_REPLAY", "off")
+    assert "replayed" not in asked("Other").labels
+
+
+def test_replay_of_an_unknown_word_fails_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_REPLAY", "maybe")
+    with pytest.raises(ConfigError, match=r"VIG_REPLAY is not understood: 'maybe'. It is off, on or only"):
+        start("Hello")
+
+
+def test_replay_only_of_the_environment_makes_the_notebooks_on_only_as_well(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "talk.jsonl"
+    run_log().replay(Replaying(mode="on", file=str(file)))
+    asked()
+    assert len(written(file)) == 2
+    monkeypatch.setenv("VIG_REPLAY", "only")
+    assert run_log().replaying == Replaying(mode="only", file=str(file))
+    assert isinstance(asked("Other").error, ConfigError)
+    run_log().replay(Replaying(mode="off"))
+    assert asked("Other").state is RunState.DONE
+    assert len(written(file)) == 2
+
+
+def test_cassette_that_cannot_be_read_leaves_all_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="The runs cannot be read"):
+        run_log().replay(Replaying(mode="only", file=str(tmp_path / "missing.jsonl")))
+    assert run_log().replaying == Replaying()
+
+
+def test_cassette_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    run_log().replay(Replaying(mode="on", file=str(tmp_path / "nowhere" / "talk.jsonl")))
+    assert asked().state is RunState.DONE
+    cassette = run_log()._cassette
+    assert cassette is not None
+    cassette.store.flush()
+    assert str(run_log().warning).startswith("The runs cannot be written")
+
+
+def test_cassette_has_no_answer_that_was_stopped_or_replayed(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    run_log().replay(Replaying(mode="on", file=str(file)))
+    asked(model="demo-cut")
+    assert written(file) == []
+    asked()
+    assert len(written(file)) == 2
+    recorded = file.stat().st_mtime_ns
+    run_log().replay(Replaying(mode="on", file=str(file)))
+    assert "replayed" in asked().labels
+    run_log().close()
+    assert file.stat().st_mtime_ns == recorded
+
+
+def test_run_that_outlives_its_cassette_is_not_in_it(tmp_path: Path) -> None:
+    cassette = Cassette(tmp_path / "talk.jsonl", missing_ok=True)
+    cassette.close()
+    cassette.save()
+    assert cassette.warning is None
+
+
+def test_run_that_leaves_the_log_out_is_not_in_it() -> None:
+    assert run_log().sinks(log=False) == ()
+
+
+def test_log_in_another_place_is_a_store_of_its_own(tmp_path: Path) -> None:
+    own = Store(Path(tmp_path / "own.sqlite"))
+    run = asked(sinks=[own.recorder()])
+    assert own.get(run.id) is not None
+    own.close()
