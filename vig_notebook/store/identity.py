@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Identity", "Repeats", "identity_key", "identity_of", "question_of", "server_of", "to_json"]
 
-_HOW_IT_IS_SENT: Final = frozenset({"model", "messages", "seed", "stream", "stream_options"})
+_HOW_IT_IS_SENT: Final = frozenset({"model", "messages", "seed", "stream", "stream_options", "return_progress"})
 
 _OWN_SERVERS: Final = frozenset({"demo", "local"})
 """Started by us at a new port each time: their address says nothing about the answer."""
