@@ -30,7 +30,7 @@ class Past:
         elapsed_s: Seconds from start to end.
         created_at: When it was started, in UTC.
         status: Always empty: nothing goes on.
-        chat: Always None: the chat that it is in has it.
+        chat: Name of the chat that it was a turn of, where that is known.
         labels: Free words kept with the run.
     """
 
