@@ -186,7 +186,7 @@ def test_view_that_stays_retries_switches_and_closes(widgets: None) -> None:
         view.begin()
         until(lambda: not view._dirty and view._rows)
         view._header._differences.value = True
-        until(lambda: "vig-came" in str(view._rows["1"]._places[("1", 2)]._ended.outputs))
+        until(lambda: "vig-came" in str(view._rows["1"]._places[("1", 2)]._output.outputs))
         before = [one.started_at for one in experiment.responses if one.status is Status.ERROR]
         view._header._retry.click()
         until(lambda: experiment.running or experiment.responses[1].started_at not in before)

@@ -2,8 +2,8 @@
 
 ```
 ┌────────────────────────────┐
-│ Segments of a live answer  │  one for each repeat in flight
-│ Output: answers that ended │  folded: ×3; first token, tokens/s
+│ Segments of a live answer  │  only for one that is long
+│ Output: live and ended     │  ended ones folded: ×3; first token, tokens/s
 │ [■ Stop]  or  [↻ Retry]    │
 └────────────────────────────┘
 ```
@@ -104,11 +104,11 @@ class PlaceView:
         self._retry = retry
         self._plain = plain
         self._segments: dict[int, Segments] = {}
-        self._ended = widgets.Output(layout=shared.layout)
+        self._output = widgets.Output(layout=shared.layout)
         self._button: widgets.Button | None = None
         self._shown: tuple[str, str] = ("", "")
         self._shown_at = 0.0
-        self.box = widgets.VBox([self._ended], layout=shared.layout, _dom_classes=("vig-place",))
+        self.box = widgets.VBox([self._output], layout=shared.layout, _dom_classes=("vig-place",))
 
     def sync(
         self, live: dict[int, LiveAnswer], responses: Sequence[Response], *, total: int, base_text: str | None
@@ -124,25 +124,29 @@ class PlaceView:
         Returns:
             How many messages it took.
         """
-        cost = self._sync_children(live, responses)
-        for index, answer in live.items():
+        long = {index: answer for index, answer in live.items() if answer.renderer.frozen}
+        short = [answer for answer in live.values() if not answer.renderer.frozen]
+        cost = self._sync_children(long, responses, running=bool(live))
+        for index, answer in long.items():
             if answer.dirty:
                 answer.dirty = False
                 before = len(answer.renderer.frozen)
                 self._segments[index].paint(answer.renderer)
                 cost += 1 + 2 * (len(answer.renderer.frozen) - before)
-        return cost + self._sync_ended(live, responses, total, base_text)
+        answers = "".join(f'<div class="vig-one vig-answer">{answer.renderer.tail_html()}</div>' for answer in short)
+        answers += answers_html(responses, base_text=base_text, plain=self._plain)
+        return cost + self._sync_output(answers, live, responses, total)
 
     def close(self) -> None:
         """Close the widgets; those that are shared stay."""
         for segments in self._segments.values():
             segments.close()
-        for widget in (self._ended, self._button, self.box):
+        for widget in (self._output, self._button, self.box):
             if widget is not None:
                 widget.close()
 
-    def _sync_children(self, live: dict[int, LiveAnswer], responses: Sequence[Response]) -> int:
-        button = self._wanted_button(live, responses)
+    def _sync_children(self, live: dict[int, LiveAnswer], responses: Sequence[Response], *, running: bool) -> int:
+        button = self._wanted_button(responses, running=running)
         gone = self._segments.keys() - live.keys()
         new = [index for index in live if index not in self._segments]
         if not gone and not new and button == (self._button.description if self._button is not None else ""):
@@ -150,14 +154,14 @@ class PlaceView:
         old = [self._segments.pop(index) for index in gone]
         self._segments |= {index: Segments() for index in new}
         cost = self._set_button(button)
-        children = [*(self._segments[index].box for index in live), self._ended]
+        children = [*(self._segments[index].box for index in live), self._output]
         self.box.children = tuple(children + ([self._button] if self._button is not None else []))
         for segments in old:
             segments.close()
         return cost + 1 + SEGMENTS_COST * (len(new) + len(old))
 
-    def _wanted_button(self, live: dict[int, LiveAnswer], responses: Sequence[Response]) -> str:
-        if live:
+    def _wanted_button(self, responses: Sequence[Response], *, running: bool) -> str:
+        if running:
             return "Stop"
         return "Retry" if any(not one.status.whole for one in responses) else ""
 
@@ -180,16 +184,13 @@ class PlaceView:
         self._button.on_click(lambda _: action())
         return 2
 
-    def _sync_ended(
-        self, live: dict[int, LiveAnswer], responses: Sequence[Response], total: int, base_text: str | None
-    ) -> int:
-        answers = answers_html(responses, base_text=base_text, plain=self._plain)
+    def _sync_output(self, answers: str, live: dict[int, LiveAnswer], responses: Sequence[Response], total: int) -> int:
         facts = self._facts(live, responses, total)
         now = time.monotonic()
         if (answers, facts) == self._shown or (answers == self._shown[0] and live and now - self._shown_at < STATUS_S):
             return 0
         self._shown, self._shown_at = (answers, facts), now
-        self._ended.outputs = html_output(f'{answers}<div class="vig-note">{facts}</div>')
+        self._output.outputs = html_output(f'{answers}<div class="vig-note">{facts}</div>')
         return 1
 
     def _facts(self, live: dict[int, LiveAnswer], responses: Sequence[Response], total: int) -> str:

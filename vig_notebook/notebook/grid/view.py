@@ -49,10 +49,10 @@ __all__ = ["GridView"]
 TICK_S = 0.1
 """Between two paints: ten a second, for all places together."""
 
-RATE_PER_S = 70.0
+RATE_PER_S = 60.0
 """Messages a second in the long run, of the 100 that all that is on a page may send."""
 
-BURST = 400.0
+BURST = 300.0
 """Messages that may be sent at once at the beginning, so that 64 places are open within a second. The server's
 limit is 1,000 a second, over three seconds; beyond it messages are lost for good."""
 
@@ -62,6 +62,11 @@ MOST_PER_TICK = 120.0
 HEADER_S = 0.5
 STRIP_S = 3.0
 """Between two looks at the verdict: a person reads it, and it takes a thread some milliseconds."""
+
+NEAR_S = 0.16
+FAR_S = 3.0
+"""Between two paints of a streaming place, in the first screenful and below it: JupyterLab takes some 5 ms for each,
+seen or not."""
 
 SCREENFUL = 5
 """Rows that stay open: about what a screen shows. Those below fold when they have ended."""
@@ -90,6 +95,7 @@ class GridView:
         self._live: dict[Place, dict[int, LiveAnswer]] = {}
         self._responses: dict[int, Response] = {}
         self._dirty: dict[Place, None] = {}
+        self._painted_at: dict[Place, float] = {}
         self._differences = False
         self._over = self._ended = False
         self._budget = BURST
@@ -206,10 +212,18 @@ class GridView:
         for place in tuple(self._dirty):
             if self._budget <= max(0.0, least):
                 return
+            if self._is_early(place):
+                continue
             del self._dirty[place]
+            self._painted_at[place] = self._looked_at
             self._budget -= self._paint_place(place)
             if self._live.get(place):
                 self._dirty[place] = None  # its clock runs on; behind all others
+
+    def _is_early(self, place: Place) -> bool:
+        """Whether a streaming place was painted so lately that it can wait."""
+        pause_s = FAR_S if self._sheet.rows[place[0]] >= SCREENFUL else NEAR_S
+        return bool(self._live.get(place)) and self._looked_at - self._painted_at.get(place, 0.0) < pause_s
 
     def _paint_place(self, place: Place) -> float:
         live = self._live.get(place) or {}
