@@ -239,7 +239,10 @@ def stream(asked: Question) -> Generator[str, None, None]:
     Raises:
         VigthoriaError: The run failed; what had come was yielded before and is in the error's `completion`.
         KeyboardInterrupt: Interrupted.
+        RuntimeError: Called on the streaming thread, which would wait for itself.
     """
+    if engine().on_thread:
+        raise RuntimeError("an answer cannot be waited for on the streaming thread: use stream_chat_async there")
     pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     run = ask(asked, sinks=(_Pieces(pieces.put),))
     try:

@@ -76,6 +76,16 @@ class Engine:
         """How many runs are under way or queued."""
         return len(self._runs)
 
+    @property
+    def serves(self) -> bool:
+        """Whether this is the engine of this process, and its thread lives."""
+        return self.pid == os.getpid() and self._thread.is_alive()
+
+    @property
+    def on_thread(self) -> bool:
+        """Whether the caller is on the streaming thread, where nothing may wait."""
+        return threading.current_thread() is self._thread
+
     def submit(self, run: Run) -> Run:
         """Start driving a run. Returns at once; may be called from any thread.
 
@@ -189,13 +199,16 @@ class Engine:
 
 
 _engine: Engine | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler may ask on the thread that is being answered
 
 
 def engine() -> Engine:
     """The engine of this process, started when first asked for; a forked child gets its own."""
     global _engine
+    known = _engine
+    if known is not None and known.serves:
+        return known
     with _lock:
-        if _engine is None or _engine.pid != os.getpid():
+        if _engine is None or not _engine.serves:
             _engine = Engine()
         return _engine

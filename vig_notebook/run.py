@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 import uuid
 from dataclasses import dataclass, field, replace
@@ -132,6 +133,7 @@ class Run:
         self._stream: Stream | None = None
         self._completion = Completion()
         self._stop_asked = False
+        self._pid = os.getpid()
         self._task: asyncio.Task[None] | None = None
         self._end = Ending()
 
@@ -203,14 +205,14 @@ class Run:
             VigthoriaError: The run failed; `.completion` of the error holds what had come.
             TimeoutError: The run had not ended after `timeout_s`.
             KeyboardInterrupt: The kernel was interrupted while waiting; the run is stopped.
-            RuntimeError: Called on the streaming thread, which would wait for itself.
+                RuntimeError: As `wait`.
         """
         if not self.wait(timeout_s):
             raise TimeoutError(
                 f"the run had not ended after {timeout_s} s and goes on: wait again with run.result(), or run.stop()"
             )
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)  # that of each caller, not of all who asked before
         return self._completion
 
     def json(self) -> object:
@@ -235,10 +237,12 @@ class Run:
 
         Raises:
             KeyboardInterrupt: The kernel was interrupted while waiting; the run is stopped.
-            RuntimeError: Called on the streaming thread, which would wait for itself.
+            RuntimeError: Called on the streaming thread, which would wait for itself, or in a forked child.
         """
         if self._end.reached:
             return True
+        if self._pid != os.getpid():
+            raise RuntimeError("a run belongs to the process that started it: a forked child cannot wait for it")
         if self._task is not None and _is_running(self._task.get_loop()):
             raise RuntimeError("a run cannot be waited for on the streaming thread: use `await run` there")
         try:
@@ -342,14 +346,14 @@ class Run:
         for sink in tuple(self._sinks):
             try:
                 getattr(sink, verb)(self)
-            except Exception:  # noqa: BLE001  a broken display or log must not take the answer with it
+            except (Exception, SystemExit):  # noqa: BLE001  a broken display or log must not take the answer with it
                 self._drop(sink)
 
     def _write(self, delta: Delta) -> None:
         for sink in self._writing:
             try:
                 sink.write(delta)
-            except Exception:  # noqa: BLE001  as above
+            except (Exception, SystemExit):  # noqa: BLE001  as above
                 self._drop(sink)
 
     def _drop(self, sink: Sink) -> None:
@@ -368,9 +372,17 @@ class Run:
         else:
             self.state = RunState.DONE
         self.status = ""
-        self._plan = Plan()
         self._tell("finish")
+        self._let_go()
         self._end.reach()
+
+    def _let_go(self) -> None:
+        """Keep the answer and nothing that it came by: a notebook holds its runs for as long as it is open."""
+        self._pieces[:] = ["".join(self._pieces)]
+        self._reasoning[:] = ["".join(self._reasoning)]
+        self._plan = Plan()
+        self._stream = self._task = None
+        self._sinks, self._writing = [], []
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, VigthoriaError):

@@ -40,6 +40,7 @@ class Segments:
     def __init__(self) -> None:
         self._layout = widgets.Layout()  # one for all: each widget would open a comm for its own
         self._outputs = [self._output("")]
+        self._painted = 0  # finished segments
         self._tail = ""
         self.box = widgets.VBox(self._outputs, layout=self._layout)
 
@@ -47,10 +48,11 @@ class Segments:
         """Bring the column up to date: at most one message, and three where a segment was finished."""
         tail = renderer.tail_html()
         frozen = renderer.frozen
-        first = len(self._outputs) - 1
-        if first < len(frozen):
-            self._outputs[first].outputs = html_output(frozen[first])
-            self._outputs += [self._output(html) for html in (*frozen[first + 1 :], tail)]
+        if self._painted < len(frozen):
+            # However many were finished since the last paint, they share one Output: a burst is no flood.
+            self._outputs[-1].outputs = html_output("".join(frozen[self._painted :]))
+            self._painted = len(frozen)
+            self._outputs.append(self._output(tail))
             self.box.children = tuple(self._outputs)
         elif tail != self._tail:
             self._outputs[-1].outputs = html_output(tail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from vig_notebook.notebook.completion import Completion
-from vig_notebook.notebook.magic import Vigthoria, awaited
+from vig_notebook.notebook.magic import Vigthoria
 from vig_notebook.tuning import Experiment
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def load(shell: InteractiveShell) -> None:
     magic = Vigthoria(shell=shell)
     Experiment.viewer = _show
     shell.register_magics(magic)
-    shell.input_transformers_post.append(awaited)
+    shell.input_transformers_post.append(magic.awaited)
     completion = Completion(magic)
     for prefix in PREFIXES:
         shell.set_hook("complete_command", completion, str_key=prefix)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vig_notebook.chats import Chat
     from vig_notebook.notebook.record import Format
 
-__all__ = ["Vigthoria", "awaited"]
+__all__ = ["Vigthoria"]
 
 
 @magics_class
@@ -111,10 +111,32 @@ class Vigthoria(Magics):
             return None
         options = parse_line(parser_of(type(self).vigthoria), line)
         if is_grid(options):
-            return self._grid(options, line, cell)
-        run = self._ask(options, cell)
-        form = options.format or self.format
-        return _Waiting(run, self, wants_code=form == "code") if options.wait or form == "code" else None
+            waiting = self._grid(options, line, cell)
+        else:
+            wants_code = (options.format or self.format) == "code"
+            waiting = _Waiting(self._ask(options, cell), self, wants_code=wants_code)
+        return waiting if self._waits(options) else None
+
+    def awaited(self, lines: list[str]) -> list[str]:
+        """Let a cell that waits be awaited, so that its Stop button is heard meanwhile; an input transformer.
+
+        IPython does not await what a magic returns, so `await` is put before the call that it makes of
+        a `%%vigthoria` cell with `--wait`, or with `--format code`: a next cell is taken only from one that ends.
+        Other cells stay as they are: an awaited one cannot run inside another magic's cell.
+        """
+        call = "get_ipython().run_cell_magic('vigthoria', "
+        if not lines or not lines[0].startswith(call):
+            return lines
+        try:
+            line = ast.literal_eval("(" + "".join(lines).rstrip()[len(call) :].removesuffix(")") + ")")[0]
+            waits = self._waits(parse_line(parser_of(type(self).vigthoria), line))
+        except (UsageError, SyntaxError, ValueError):
+            return lines  # the magic itself says what is wrong
+        return ["await " + lines[0], *lines[1:]] if waits else lines
+
+    def _waits(self, options: argparse.Namespace) -> bool:
+        """Whether the cell ends with its answer, and so returns something to await."""
+        return bool(options.wait) or (not is_grid(options) and (options.format or self.format) == "code")
 
     @property
     def _shell(self) -> Any:
@@ -151,10 +173,10 @@ class Vigthoria(Magics):
         except VigthoriaError as error:
             show_error(error)
             self._names.pop(options.out, None)
-            return None
+            return _Waiting(None, self, wants_code=False)
         if options.out:
             self._names[options.out] = experiment
-        return GridWaiting(experiment) if options.wait else None
+        return GridWaiting(experiment)
 
     def _chat(self, options: argparse.Namespace) -> tuple[Chat | None, dict[str, str]]:
         """The conversation that the cell goes on with, and the label of one that comes from the log."""
@@ -241,20 +263,6 @@ class _Waiting:
 
 def _first(*values: object) -> object:
     return next((value for value in values if value is not None), None)
-
-
-def awaited(lines: list[str]) -> list[str]:
-    """Let a cell that waits be awaited, so that its Stop button is heard meanwhile; an input transformer.
-
-    IPython does not await what a magic returns, so `await` is put before the call that it makes of
-    a `%%vigthoria` cell with `--wait`, or with `--format code`: a next cell is taken only from one that ends.
-    """
-    call = "get_ipython().run_cell_magic('vigthoria', "
-    if lines and lines[0].startswith(call):
-        options = lines[0][len(call) :]
-        if "--wait" in options or re.search(r"--format[ =]code\b", options):
-            return ["await " + lines[0], *lines[1:]]
-    return lines
 
 
 def show_request(asked: Question) -> None:

@@ -183,6 +183,7 @@ def cell_options(function: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(OPTIONS):
         option(function)
     magic_arguments()(function)
+    parser_of(function).allow_abbrev = False  # half an option is a mistake, and may be another one tomorrow
     return function
 
 

@@ -155,7 +155,7 @@ class Painter:
             self._dirty = False
             self._canvas.paint_answer(self._answer)
             finished, self._finished = len(self._answer.frozen) - self._finished, len(self._answer.frozen)
-            messages += 1 + 2 * finished
+            messages += 3 if finished else 1
         return messages
 
     def _paint_status(self, run: Run, share_s: float) -> int:

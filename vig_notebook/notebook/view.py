@@ -66,7 +66,9 @@ class RunView:
 
     def display(self) -> None:
         """Show the view as this cell's output."""
-        handle = display(self.box, display_id=True)
+        # What is saved in mid-stream, and shown where there are no widgets.
+        bundle = self.box._repr_mimebundle_() | {"text/plain": "The answer streams here; its record takes this place."}
+        handle = display(bundle, raw=True, display_id=True)
         self._display_id = handle.display_id if handle is not None else None
 
     def show_status(self, run: Run) -> None:
@@ -90,7 +92,9 @@ class RunView:
     def end(self, run: Run) -> None:
         """Replace the view by the record, and take the button away where the view stays."""
         bundle, metadata = record(run, form=self._form)
+        self.stop_button.on_click(self._stop, remove=True)
         self.stop_button.layout.display = "none"
+        self._run = None  # the widgets stay open for a page that was reloaded; what they hold goes
         self._answer.end(run)
         if self._display_id is not None:
             update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id)
