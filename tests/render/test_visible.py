@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,9 @@ from hypothesis import strategies as st
 from tests.render.vocabulary import HIDDEN
 from vig_notebook.render import escape_text, visible
 from vig_notebook.render.visible import plain_lines, strip_ansi
+
+
+ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 
 
 @pytest.mark.parametrize(
@@ -54,8 +59,15 @@ def test_what_scripts_and_emoji_need_stays(text: str) -> None:
 
 
 def test_flag_hides_no_other_tags() -> None:
-    england = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
-    assert visible(england + "\U000e0041") == england + "⟨U+E0041⟩"
+    assert visible(ENGLAND + "\U000e0041") == ENGLAND + "⟨U+E0041⟩"
+    assert visible("\U000e0067" + ENGLAND) == "⟨U+E0067⟩" + ENGLAND
+
+
+def test_thousands_of_flags_take_no_longer_than_letters() -> None:
+    text = ENGLAND * 14_000
+    start = time.process_time()
+    assert visible(text) == text
+    assert time.process_time() - start < 0.5  # a tenth of a second; squares of the flags are minutes
 
 
 @pytest.mark.parametrize(

@@ -23,16 +23,14 @@ _ANSI = re.compile(
 )
 _ANSI_HINT = re.compile("[\x1b\x9b\x9d]")
 
-# Each character here is shown as a mark unless its neighbours need it. A run of the same one is one match.
-_HIDDEN = re.compile(
-    "([\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff])\\1*"
-)
-# The flags of England, Scotland and Wales are the only tag sequences in use.
-_FLAG = re.compile(
+# A flag of England, Scotland or Wales: the only tag sequences in use, and kept. Else each character here is
+# shown as a mark unless its neighbours need it; a run of the same one is one match.
+_FLAG_OR_HIDDEN = re.compile(
     "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067"
     "|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f"
+    "|([\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff])\\1*"
 )
 # Arabic to Khmer and Mongolian: letters that join, or that a joiner keeps apart.
 _JOINING_SCRIPT = re.compile("[\u0600-\u109f\u1780-\u18af\u1b00-\u1bff\ua840-\ua95f\ua980-\uaaff\U00011000-\U000115ff]")
@@ -57,18 +55,13 @@ def visible(text: str) -> str:
     """Write hidden characters as marks: `⟨U+202E⟩`, and `⟨U+200B⟩ (500 times)` for a run of one of them."""
     if text.isascii() and text.isprintable():
         return text
-    flags = [match.span() for match in _FLAG.finditer(text)] if "\U0001f3f4" in text else []
-
-    def mark(match: re.Match[str]) -> str:
-        if any(start < match.start() < end for start, end in flags):
-            return match.group()
-        return _mark(match)
-
-    return _HIDDEN.sub(mark if flags else _mark, text)
+    return _FLAG_OR_HIDDEN.sub(_mark, text)
 
 
 def _mark(match: re.Match[str]) -> str:
     run, char = match.group(), match.group(1)
+    if char is None:
+        return run
     if len(run) == 1 and char >= "\u180b" and _is_needed(match.string, match.start()):
         return run
     if "\ud800" <= char <= "\udfff":
