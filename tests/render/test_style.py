@@ -33,10 +33,23 @@ def test_colours_are_the_theme_s() -> None:
     assert set(re.findall(r"var\((--[a-z0-9-]+)", rules)) <= set(re.findall(r"--jp-[a-z0-9-]+", rules))
 
 
+def _split(selectors: str) -> list[str]:
+    """Split a selector list at its commas, not at those in brackets, however deep."""
+    bare, depth = [], 0
+    for char in selectors:
+        depth += (char == "(") - (char == ")")
+        bare.append("\0" if char == "," and not depth else char)
+    return "".join(bare).split("\0")
+
+
+def test_selectors_are_split_outside_of_brackets() -> None:
+    assert _split(".a, .b:is(:nth-child(4), .c:not(.d, e)),f") == [".a", " .b:is(:nth-child(4), .c:not(.d, e))", "f"]
+
+
 def test_every_rule_is_about_our_own_classes() -> None:
     rules = re.sub(r"/\*.*?\*/", "", STYLE, flags=re.DOTALL)
     for selectors in re.findall(r"([^{}]+)\{", rules):
-        for selector in re.split(r",(?![^()]*\))", selectors):
+        for selector in _split(selectors):
             assert ".vig-" in selector, selector
 
 
