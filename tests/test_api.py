@@ -159,3 +159,11 @@ def test_question_with_a_key_goes_to_vigthoria(monkeypatch: pytest.MonkeyPatch) 
     assert asked.server.endpoint.base_url == "https://api.vigthoria.io/v1"
     assert asked.request.model == "vigthoria-creative-v2"
     assert "canary" not in repr(asked)
+
+
+def test_stream_chat_on_the_streaming_thread_is_refused(fast: Demo) -> None:
+    async def ask_there() -> None:
+        stream_chat("Hello", echo=False, **where(fast))
+
+    with pytest.raises(RuntimeError, match="stream_chat_async"):
+        engine().run(ask_there()).result(LIMIT_S)

@@ -150,3 +150,22 @@ def test_shared_waited_for_by_one_who_leaves_is_made_for_the_others(own_engine: 
 def open_files() -> int:
     """How many files and sockets this process has open."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  each is a link that need not resolve
+
+
+def test_engine_asked_for_in_a_signal_handler_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = engine()
+    with engine_module._lock:  # as a handler finds it that runs inside `engine()`
+        assert engine() is first
+        monkeypatch.setattr(engine_module, "_engine", None)
+        second = engine()
+    assert second is not first
+    second.close()
+    monkeypatch.setattr(engine_module, "_engine", first)
+
+
+def test_engine_whose_thread_has_ended_is_followed_by_a_new_one() -> None:
+    first = engine()
+    first.close()
+    second = engine()
+    assert second is not first
+    assert second.serves

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -329,3 +331,43 @@ def test_sink_that_fails_at_the_start_is_dropped_and_the_run_goes_on(
     assert run.wait(LIMIT_S)
     assert run.state is RunState.DONE
     assert "a sink of run" in caplog.text
+
+
+def test_run_that_has_ended_holds_no_sink_and_no_stream(fast: Demo) -> None:
+    sink = Recorded()
+    seen = weakref.ref(sink)
+    run = fast.ask(sinks=(sink,))
+    del sink
+    text = run.text
+    gc.collect()
+    assert seen() is None
+    assert run.text_so_far == text
+
+
+def test_run_whose_sink_wants_to_end_the_program_goes_on_without_it(fast: Demo) -> None:
+    class Leaving(Recorded):
+        def write(self, delta: Delta) -> None:
+            raise SystemExit
+
+    assert fast.ask(sinks=(Leaving(),)).text
+    assert fast.ask().text
+
+
+def test_run_waited_for_in_a_forked_child_is_refused(slow: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = slow.ask()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.getpid", lambda: -1)
+        with pytest.raises(RuntimeError, match="forked child"):
+            run.wait()
+    run.stop()
+    assert run.wait(LIMIT_S)
+
+
+def test_run_that_failed_raises_without_the_frames_of_those_who_asked_before(fast: Demo) -> None:
+    run = fast.ask(model="demo-401")
+    depths = []
+    for _ in range(3):
+        with pytest.raises(AuthError) as caught:
+            run.result(LIMIT_S)
+        depths.append(len(caught.traceback))
+    assert len(set(depths)) == 1

@@ -235,3 +235,36 @@ def test_extension_reloads_and_unloads_cleanly(shell: InteractiveShell) -> None:
     shell.run_line_magic("unload_ext", "vig_notebook")
     assert traces() == (0, 0, False)
     shell.run_line_magic("load_ext", "vig_notebook")
+
+
+@pytest.mark.parametrize(
+    ("line", "waits"),
+    [
+        ("", False),
+        ("--wait", True),
+        ("--format code", True),
+        ("--format  code", True),
+        ("--format=code", True),
+        ("--format json", False),
+        ("--system 'do not use --wait here'", False),
+        ("--model a,b --wait", True),
+        ("--model a,b --format code", False),
+        ("--nonsense --wait", False),
+        ("--system 'open --wait", False),
+    ],
+)
+def test_cell_is_awaited_exactly_when_it_waits(shell: InteractiveShell, line: str, waits: bool) -> None:
+    code = shell.transform_cell(f'%%vigthoria {line}\nIt\'s a "prompt" with --wait\n')
+    assert code.startswith("await ") is waits
+
+
+def test_cell_whose_format_is_set_to_code_is_awaited(shell: InteractiveShell) -> None:
+    shell.run_line_magic("vigthoria", "set format=code")
+    assert shell.transform_cell("%%vigthoria\nHello\n").startswith("await ")
+
+
+def test_grid_that_waits_and_whose_prompt_fails_shows_its_card_alone(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shell.run_cell("%%vigthoria --wait --model a,b\nHello {{ nobody }}\n").success
+    assert "nobody" in capsys.readouterr().out
