@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from IPython.core.async_helpers import get_asyncio_loop
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
 from jupyter_core.utils import ensure_event_loop
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 LIMIT_S = 30.0
 
 
+@pytest.fixture(scope="session")
+def cell_loop() -> Iterator[None]:
+    """The loop that IPython makes for the first cell that awaits and keeps: made before any test, as below."""
+    loop = get_asyncio_loop()
+    yield
+    loop.close()
+
+
 @pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
+def shell(cell_loop: None) -> Iterator[InteractiveShell]:
     """A terminal's IPython with the extension loaded."""
     # No history: its thread would outlive the test.
     made = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
