@@ -10,7 +10,6 @@ from tests.render.vocabulary import HIDDEN
 from vig_notebook.render import escape_text, visible
 from vig_notebook.render.visible import plain_lines, strip_ansi
 
-
 ENGLAND = "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
 
 
