@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import random
+import sys
 import time
+import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
 
@@ -463,3 +465,34 @@ SHAPES = st.recursive(
 @given(SHAPES)
 def test_any_json_of_known_names_raises_only_our_errors(value: object) -> None:
     read_everything(b"data: " + json.dumps(value).encode() + b"\n\n", step=10_000)
+
+
+def test_asking_for_the_text_loses_nothing_that_comes_meanwhile() -> None:
+    builder = built(text_chunk("a"), text_chunk("b"))
+    late = iter("cd")
+
+    def between_two_steps(_frame: object, event: str, called: object) -> None:
+        if event == "c_return" and getattr(called, "__name__", "") == "join":
+            for piece in late:  # as another thread would put it to the text
+                builder.add(text_chunk(piece))
+
+    sys.setprofile(between_two_steps)
+    try:
+        assert builder.completion().text == "ab"
+    finally:
+        sys.setprofile(None)
+    assert builder.text == "abcd"
+
+
+@pytest.mark.parametrize("member", ["content", "reasoning"])
+def test_short_pieces_cost_little_more_than_their_letters(member: str) -> None:
+    builder = built(text_chunk("x"))
+    tracemalloc.start()
+    try:
+        for number in range(200_000):
+            builder.add(ChatCompletionChunk([Choice(0, Delta(**{member: f"{number % 100:02}"}))]))  # type: ignore[arg-type]
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 2 * 2**20
+    assert len(getattr(builder.completion(), "text" if member == "content" else member)) >= 400_000

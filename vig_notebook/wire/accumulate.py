@@ -46,7 +46,7 @@ class CompletionBuilder:
         self._extra: dict[str, Any] = {}
         self._extra_bytes: dict[str, int] = {}
         # The text of choice 0, when a well-formed piece can be put to it as it is.
-        self._plain_pieces: list[str] | None = None
+        self._plain: GrowingText | None = None
 
     @property
     def text(self) -> str:
@@ -74,10 +74,10 @@ class CompletionBuilder:
             TooLarge: there is no room for it; nothing of it was put to the answer.
             ServerReportedError: its finish reason is "error"; it was put to the answer.
         """
-        pieces = self._plain_pieces
+        plain = self._plain
         choices = chunk.choices
         # Nearly every chunk is a piece of text for choice 0 and nothing else.
-        if pieces is not None and len(choices) == 1 and chunk.usage is None and not chunk.extra:
+        if plain is not None and len(choices) == 1 and chunk.usage is None and not chunk.extra:
             choice = choices[0]
             delta = choice.delta
             text = delta.content
@@ -96,14 +96,14 @@ class CompletionBuilder:
                 if size <= self._max_text_bytes:
                     self._size_bytes = size
                     self._delta_count += 1
-                    pieces.append(text)
+                    plain.add_well_formed(text)
                     return chunk
         return self._add_any(chunk)
 
     def mark_done(self) -> ChatCompletionChunk | None:
         """Note that `[DONE]` came. A chunk with what was still held back, if something was."""
         self._done = True
-        self._plain_pieces = None
+        self._plain = None
         choices = []
         for index, choice in self._choices.items():
             delta = Delta()
@@ -143,7 +143,7 @@ class CompletionBuilder:
             growing.add(choice)
             failed = failed or choice.finish_reason == "error"
         first = self._choices.get(0)
-        self._plain_pieces = first.text.pieces if first is not None and not first.text.held else None
+        self._plain = first.text if first is not None and not first.text.held else None
         if failed:
             raise server_reported_error(Reported('the finish reason is "error"', code="error"))
         return chunk

@@ -11,6 +11,7 @@ __all__ = ["GrowingText", "well_formed", "well_formed_json"]
 
 # What servers nest is under ten deep; json.dumps and whoever reads it later go on for about 1,000.
 _DEEPEST: Final = 64
+_PIECES_OF_A_BLOCK: Final = 4096
 
 
 def well_formed(text: str) -> str:
@@ -42,22 +43,22 @@ def well_formed_json(value: object, *, depth: int = 0) -> object:
 class GrowingText:
     """A text that comes in pieces, of which some may end in the first half of a surrogate pair.
 
+    One thread adds to it; its text may be asked for in any thread, at any time.
+
     Attributes:
-        pieces: What has come. Whoever knows that a piece is well formed and that nothing is held
-            may append to it.
         held: The first half of a pair whose second half has not come yet, or "".
     """
 
-    __slots__ = ("held", "pieces")
+    __slots__ = ("_pieces", "_whole_blocks", "held")
 
     def __init__(self) -> None:
-        self.pieces: list[str] = []
+        self._pieces: list[str] = []
+        self._whole_blocks = 0
         self.held = ""
 
     def __str__(self) -> str:
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
+        # Changes nothing: whoever adds may be at it in another thread.
+        return "".join(self._pieces)
 
     def add(self, piece: str) -> str:
         """Put `piece` at the end; what came to the text by it, a first half at its end held back."""
@@ -67,8 +68,17 @@ class GrowingText:
         self.held = piece[-1] if "\ud800" <= piece[-1] <= "\udbff" else ""
         piece = well_formed(piece[:-1] if self.held else piece)
         if piece:
-            self.pieces.append(piece)
+            self.add_well_formed(piece)
         return piece
+
+    def add_well_formed(self, piece: str) -> None:
+        """Put a piece to the end that is known to be well formed, while nothing is held."""
+        pieces = self._pieces
+        pieces.append(piece)
+        if len(pieces) - self._whole_blocks >= _PIECES_OF_A_BLOCK:
+            # A piece costs 50 bytes beside its letters. One assignment: a reader sees either or.
+            pieces[self._whole_blocks :] = ["".join(pieces[self._whole_blocks :])]
+            self._whole_blocks += 1
 
     def end(self) -> str:
         """Nothing comes any more: what is held is U+FFFD now. What came to the text by that."""
