@@ -181,6 +181,73 @@ def test_render_what_would_hang_ends_in_time(source: str, reason: str) -> None:
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ '%900000000d' % 1 }}",
+        "{{ '%*d' % (900000000, 1) }}",
+        "{{ '%.900000000f' % 1 }}",
+        "{{ '%900000000d'|format(1) }}",
+        "{{ 'a'|center(900000000) }}",
+        "{{ 'a'|center(width=900000000) }}",
+        "{{ 'a'.center(900000000) }}{{ 'a'.ljust(900000000) }}",
+        "{{ 'a'.rjust(900000000) }}",
+        "{{ 'a'.zfill(900000000) }}",
+        "{{ '\\t'.expandtabs(900000000) }}",
+        "{{ (1).to_bytes(900000000, 'big') }}",
+        "{{ '{:>900000000}'.format(1) }}",
+        "{{ '{:{w}}'.format(1, w=900000000) }}",
+        "{{ '{a:9000000}{a:9000000}'.format_map({'a': 1}) }}",
+        "{{ 'a\nb'|indent(900000000) }}",
+        "{{ ['a']|map('center', 900000000)|join }}",
+        "{{ x|replace('y', x) }}",
+        "{{ x.replace('y', x) }}",
+        "{{ x.translate({121: x}) }}",
+        "{{ x|wordwrap(1, wrapstring=x) }}",
+        "{{ ([x] * 1000)|join }}",
+        "{{ ''.join([x] * 1000) }}",
+        "{{ x.join('y' * 1000) }}",
+        "{{ [x] * 1000 }}",
+        "{{ ([x] * 1000)|string|length }}",
+        "{{ '%(x)s%(x)s%(x)s%(x)s%(x)s%(x)s%(x)s%(x)s%(x)s' % {'x': x} }}",
+        "{{ [1]|batch(900000000, 0)|list }}",
+        "{{ 1|round(900000000, 'ceil') }}",
+        "{% set n = namespace(t='a') %}{% for i in range(99) %}{% set n.t = n.t ~ n.t %}{% endfor %}{{ n.t }}",
+        "{% set n = namespace(t='a') %}{% for i in range(99) %}{% set n.t = n.t + n.t %}{% endfor %}{{ n.t }}",
+        "{% set n = namespace(t=9) %}{% for i in range(99) %}{% set n.t = n.t * n.t %}{% endfor %}{{ n.t }}",
+        "{% set n = namespace(t='a') %}{% for i in range(99) %}{% set n.t %}{{ n.t }}{{ n.t }}{% endset %}{% endfor %}",
+        "{% for i in range(9999) %}{% set t = 'a'|center(8000000) %}{% endfor %}",
+    ],
+)
+def test_render_what_would_be_too_large_is_refused_at_once(source: str) -> None:
+    start = time.process_time()
+    assert refused(source, x="y" * 1_000_000).startswith(f"Line {source.count(chr(10)) + 1} of the prompt is refused: ")
+    assert time.process_time() - start < 3
+
+
+def test_render_without_memory_is_named() -> None:
+    class Greedy:
+        def __str__(self) -> str:
+            raise MemoryError
+
+    assert refused("{{ x }}", x=Greedy()).startswith(
+        "Line 1 of the prompt cannot be filled in: it takes more memory than there is."
+    )
+
+
+def test_render_ordinary_texts_are_not_refused() -> None:
+    source = (
+        "{{ '%5.1f|%s' % (2.25, 'b') }} {{ '%(a)s %%' % {'a': 1} }} {{ 'a'|center(5) }}|{{ 'a' ~ 1 ~ none }}"
+        " {{ '{:>4}{a!r}{b[0]}'.format(1, a='x', b=[2]) }} {{ '{:,}'.format(10 ** 9) }}"
+        " {{ '{x}'.format_map({'x': 1}) }}"
+        " {{ [1, 2]|join(', ') }} {{ ['a', 'b']|map('upper')|join }} {{ ', '.join(['a']) }} {{ z|default(10 ** 10) }}"
+        " {{ 'a b'|replace(' ', '_') }} {{ 7 % 4 }} {{ [1] + [2] }} {{ 'a\nb'|indent }} {{ {'a': 1}|tojson }}"
+    )
+    assert render(source) == (
+        "  2.2|b 1 %   a  |a1None    1'x'2 1,000,000,000 1 1, 2 AB a 10000000000 a_b 3 [1, 2] a\n    b {\"a\": 1}"
+    )
+
+
 def test_render_ordinary_sums_are_not_refused() -> None:
     assert render("{{ 3 * 4 }} {{ 2 ** 10 }} {{ 2.0 ** 3 }} {{ 'ab' * 2 }} {{ 2 * 'ab' }} {{ 1.5 * 2 }}") == (
         "12 1024 8.0 abab abab 3.0"
