@@ -40,6 +40,7 @@ def unload(shell: InteractiveShell) -> None:
     magics: Any = shell.magics_manager.magics
     if "vigthoria" not in magics["cell"]:
         return
+    Experiment.viewer = None
     for kind in ("line", "cell"):
         magics[kind].pop("vigthoria", None)
     shell.magics_manager.registry.pop("Vigthoria", None)
