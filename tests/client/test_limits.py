@@ -14,7 +14,7 @@ import pytest
 from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, LIMIT_S, Close, Repeat, Sleep, Stall, chat, event
 from vig_notebook.client import Client
 from vig_notebook.client.watchdog import Watchdog
-from vig_notebook.errors import TimedOut, TooLarge, VigthoriaError
+from vig_notebook.errors import TimedOut, TooLarge, Truncated, VigthoriaError
 from vig_notebook.settings import Endpoint, Limits
 
 if TYPE_CHECKING:
@@ -161,8 +161,11 @@ async def test_cancellation_by_two_is_not_a_timeout() -> None:
     dog.close()
 
 
-async def test_silence_after_the_finish_is_the_end(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
-    server.play(HEAD + event("a") + FINISH, Repeat(b": ping\n\n", 0.02))
+@pytest.mark.parametrize("rest", [b": ping\n\n", b"data: {}\n\n" + FINISH, event("")])
+async def test_nothing_new_after_the_finish_is_the_end(
+    rest: bytes, server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    server.play(HEAD + event("a") + FINISH, Repeat(rest, 0.02))
     async with make_client(finish_grace_s=0.2) as client:
         begun = time.monotonic()
         assert (await client.complete(chat())).finish_reason == "stop"
@@ -175,6 +178,15 @@ async def test_second_choice_is_waited_for(server: ScriptedServer, make_client: 
     async with make_client(finish_grace_s=0.1) as client:
         completion = await client.complete(chat(n=2))
     assert [choice.text for choice in completion.choices] == ["a", "b"]
+
+
+async def test_one_choice_of_two_is_not_the_whole(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
+    server.play(HEAD + event("a") + FINISH, Close())
+    async with make_client() as client:
+        with pytest.raises(Truncated) as caught:
+            await client.complete(chat(n=2))
+    assert caught.value.completion is not None
+    assert caught.value.completion.text == "a"
 
 
 def choice(index: int) -> bytes:

@@ -60,10 +60,20 @@ B = delta('"content":"b"')
 STOP = delta("", ',"finish_reason":"stop"')
 USAGE = '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}'
 WHOLE = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"ab"},"finish_reason":"stop"}]}'
+LONG = WHOLE.replace(b"ab", b"ab" * 50_000)
 AB = event("a") + event("b")
 
+PADDED_DONE = b"data:    [DONE]" + b" " * 20 + b"\n\n"
 LATER = b'data: {"choices":[{"index":0,"delta":{"content":"b"},"logprobs":NaN}]}\n\n' + DONE
 PAIR = b'data: {"choices":[{"delta":{"content":"x"}},{"delta":{"content":"y"}}]}\n\n'
+
+
+def cut_after_braces() -> list[Step]:
+    """A long reply that seems to be whole again and again."""
+    pieces = WHOLE.replace(b"ab", (b"ab" * 40_000 + b"}") * 6).split(b"}")
+    steps: list[Step] = [step for piece in pieces[:6] for step in (piece + b"}", Sleep(0.02))]
+    return [*steps, b"}".join(pieces[6:])]
+
 
 SHAPES = [
     Row("plain", (sse(A, B, STOP, "[DONE]"),), "ab"),
@@ -202,7 +212,10 @@ ERRORS = [
     Row("whole JSON reply held open", (HEAD.replace(b"event-stream", b"plain") + WHOLE, Stall()), "ab"),
     Row("whole JSON reply in pieces", (HEAD + WHOLE[:30], WHOLE[30:60], WHOLE[60:]), "ab"),
     Row("whole JSON reply with NaN", (reply(WHOLE.replace(b'"index":0', b'"index":0,"p":NaN')),), "ab"),
-    Row("whole JSON reply longer than is tried early", (reply(WHOLE.replace(b"ab", b"ab" * 50_000)),), "ab" * 50_000),
+    Row("whole JSON reply longer than is tried early", (reply(LONG),), "ab" * 50_000),
+    Row("whole JSON reply longer than is tried early, held open", (HEAD + LONG, Stall()), "ab" * 50_000),
+    Row("whole JSON reply of braces, held open", (HEAD, *cut_after_braces(), Stall()), ("ab" * 40_000 + "}") * 6),
+    Row("JSON without an answer, held open", (HEAD + b'{"hello":"world"}', Stall()), "", "protocol"),
     Row("whole JSON reply cut", (HEAD + WHOLE[:50],), "", "truncated"),
     Row("JSON without an answer", (reply(b'{"hello":"world"}'),), "", "protocol"),
     Row("JSON null", (reply(b"[null]"),), "", "truncated"),
@@ -247,6 +260,8 @@ ENDS = [
     Row("DONE without line end", (HEAD + AB + b"data: [DONE]",), "ab"),
     Row("DONE without space", (HEAD + AB + b"data:[DONE]\n\n",), "ab"),
     Row("DONE with a blank after it", (HEAD + AB + b"data: [DONE] \n\n",), "ab"),
+    Row("DONE with blanks around it", (HEAD + AB + PADDED_DONE, Stall()), "ab"),
+    Row("DONE with blanks around it mid-stream", (HEAD + event("a"), Sleep(0.02), event("b") + PADDED_DONE), "ab"),
     Row("DONE as a named event", (HEAD + AB + b"event: done\ndata: [DONE]\n\n",), "ab"),
     Row("DONE then held open", (HEAD + AB + DONE, Stall()), "ab"),
     Row("DONE without line end, held open", (HEAD + AB + b"data: [DONE]", Stall()), "ab"),

@@ -22,6 +22,9 @@ DONE: Final = ServerSentEvent(data="[DONE]")
 EARLY_BYTES: Final = 64 * 1024
 """A JSON reply up to this size is tried each time that it may be whole: a server may hold the connection."""
 
+LATE_TRIES: Final = 3
+"""A longer one is tried while the bytes of all tries are at most this many times those of the reply."""
+
 HEAD_BYTES: Final = 20_000
 """Enough of an HTML page to have its title."""
 
@@ -48,7 +51,7 @@ class AnswerBody:
             itself, once the answer is known to be a stream.
     """
 
-    __slots__ = ("_content_type", "_decoder", "_head", "_kind", "_limits", "_place", "feed")
+    __slots__ = ("_content_type", "_decoder", "_head", "_kind", "_limits", "_place", "_tried_bytes", "feed")
 
     def __init__(self, limits: Limits, *, place: Place, content_type: str) -> None:
         self._limits = limits
@@ -58,6 +61,7 @@ class AnswerBody:
             max_line_bytes=limits.max_line_bytes, max_event_bytes=limits.max_event_bytes, lenient=True
         )
         self._head = bytearray()
+        self._tried_bytes = 0
         self._kind: Kind = "unknown"
         self.feed = self._feed_head
 
@@ -72,12 +76,21 @@ class AnswerBody:
             raise self._page()
         if self._kind != "json":
             return self._decoder.flush()
-        return self._json_events() or [*self._decoder.feed(bytes(self._head)), *self._decoder.flush()]
+        return self.whole_reply() or [*self._decoder.feed(bytes(self._head)), *self._decoder.flush()]
+
+    def whole_reply(self) -> list[ServerSentEvent]:
+        """The events of a body that is one JSON value; none, if it is not, or not yet."""
+        if self._kind != "json":
+            return []
+        value = _json(self._head)
+        values = value if isinstance(value, list) else [value]
+        events = [ServerSentEvent(data=_text(value)) for value in values if isinstance(value, dict)]
+        return [*events, DONE] if any(map(_has_choices, values)) else events
 
     def misfit(self) -> ProtocolError | None:
         """Why there was no answer in it, if it was no event stream at all."""
         if self._kind == "json":
-            text = self._head.decode("utf-8", "replace") if self._json_events() else ""
+            text = self._head.decode("utf-8", "replace") if self.whole_reply() else ""
         else:
             text = _stray_text(self._head)
         if not text:
@@ -109,19 +122,23 @@ class AnswerBody:
                 cap="max_event_bytes",
                 seen=f"more than {self._limits.max_event_bytes:,} bytes (max_event_bytes)",
             )
+        if self._is_worth_trying() and (value := _json(self._head)) is not None:
+            return self._go_on_as_stream() if _is_chunk(value) else self.whole_reply()
         if len(self._head) > EARLY_BYTES:
             return []
-        if bytes(self._head.rstrip()[-1:]) in {b"}", b"]"} and (value := _json(self._head)) is not None:
-            return self._go_on_as_stream() if _is_chunk(value) else self._json_events()
         line, end, _ = self._head.partition(b"\n")
         return self._go_on_as_stream() if end and isinstance(_json(line), dict) else []
 
-    def _json_events(self) -> list[ServerSentEvent]:
-        """The events of a body that is one JSON value; none, if it is not."""
-        value = _json(self._head)
-        values = value if isinstance(value, list) else [value]
-        events = [ServerSentEvent(data=_text(value)) for value in values if isinstance(value, dict)]
-        return [*events, DONE] if any(map(_has_choices, values)) else events
+    def _is_worth_trying(self) -> bool:
+        """Whether the JSON may be whole, and was not parsed in vain too often: that work must stay linear."""
+        size = len(self._head)
+        if bytes(self._head[-20:].rstrip()[-1:]) not in {b"}", b"]"}:
+            return False
+        if size <= EARLY_BYTES:
+            return True
+        is_worth = self._tried_bytes + size <= LATE_TRIES * size
+        self._tried_bytes += size * is_worth
+        return is_worth
 
     def _go_on_as_stream(self) -> list[ServerSentEvent]:
         self._kind = "stream"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatStream"]
 
 CHUNK_CHARS: Final = 16
-"""No chunk is as short; `[DONE]` and signs of life are."""
+"""No chunk is as short; `[DONE]` and signs of life are, unless they are padded."""
 
 _OWN_EVENTS: Final = frozenset({"message", "error"})
 
@@ -60,7 +60,7 @@ class ChatStream:
         self._choices = choices
         # Made one by one while they are read, so that what is completed is what was given out.
         self._chunks: Iterator[ChatCompletionChunk] = iter(())
-        self._end: Truncated | None = None  # no more bytes come; the error, if that was too early
+        self._end: TimedOut | Truncated | None = None  # no more bytes come; the error, if that was too early
         self._has_begun = False
         self._first_token_s: float | None = None
         self._total_s: float | None = None
@@ -131,10 +131,14 @@ class ChatStream:
             return
         try:
             data = await exchange.read()
-        except TimedOut:
-            if exchange.watchdog.phase != "grace":
+        except TimedOut as error:
+            if exchange.watchdog.phase == "grace":
+                self._close(whole=True)
+                return
+            events = body.whole_reply()
+            if not events:
                 raise
-            self._close(whole=True)
+            self._end, self._chunks = error, self._chunks_of(events)
             return
         except Truncated as error:
             self._end = error
@@ -156,14 +160,15 @@ class ChatStream:
         else:
             self._chunks = self._usual_chunks_of(texts)
 
-    def _finish(self, body: AnswerBody, cut: Truncated) -> None:
+    def _finish(self, body: AnswerBody, cut: TimedOut | Truncated) -> None:
         """Decide whether the answer is whole, when no more bytes come.
 
         Raises:
-            Truncated: neither a finish reason nor `[DONE]` came.
+            Truncated: neither a finish reason for each choice nor `[DONE]` came.
+            TimedOut: the limit ran out after JSON that is no answer.
             ProtocolError: it was something other than an answer.
         """
-        if not self._builder.finished:
+        if not (self._builder.finished and self._has_all_choices()):
             raise (body.misfit() if self._first_token_s is None else None) or cut
         self._close(whole=True)
 
@@ -176,6 +181,9 @@ class ChatStream:
             try:
                 chunk = usual(text)
             except (msgspec.DecodeError, UnicodeError, RecursionError):
+                if is_done(text):
+                    yield from self._done()
+                    return
                 chunk = decode_chunk(text)
             if len(chunk.choices) > 1:
                 chunk = decode_chunk(text)
@@ -226,7 +234,8 @@ class ChatStream:
     def _progress(self) -> None:
         exchange = self._exchange
         if exchange is not None:
-            exchange.watchdog.progress()
+            if exchange.watchdog.phase != "grace":  # whoever says again that it is over has nothing new
+                exchange.watchdog.progress()
             if self._first_token_s is None:
                 self._first_token_s = exchange.elapsed_s
 
