@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal
+import logging
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from vig_notebook.answers import as_fence, first_code_block, parse_json
 from vig_notebook.errors import VigthoriaError
@@ -14,11 +15,16 @@ from vig_notebook.settings import mask
 from vig_notebook.store import REPLAYED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vig_notebook.chats import Outcome
 
     Format = Literal["markdown", "text", "code", "json"]
 
 __all__ = ["answer_html", "ending_html", "ending_plain", "masked", "record"]
+
+_Part = TypeVar("_Part")
+_log = logging.getLogger(__name__)
 
 
 def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], dict[str, object]]:
@@ -30,16 +36,36 @@ def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], 
 
     Returns:
         `{"text/html": …, "text/plain": …}` of our closed vocabulary, and `{"vig_notebook": provenance}`.
+        A part that cannot be made is left out: the text and the state are always there.
     """
     text = masked(run.text_so_far, run)
-    html = [_reasoning(run), answer_html(text, form), ending_html(run, form=form)]
+    html = [_or("", _reasoning, run), answer_html(text, form), ending_html(run, form=form)]
     plain = [visible(text), ending_plain(run, form=form)]
     bundle = {"text/html": "".join(filter(None, html)), "text/plain": "\n\n".join(filter(None, plain))}
-    return bundle, {"vig_notebook": provenance(run)}
+    least: dict[str, object] = {"run": run.id, "state": run.state.value}
+    return bundle, {"vig_notebook": _or(least, lambda: provenance(run))}
+
+
+def _or(otherwise: _Part, make: Callable[..., _Part], *arguments: object) -> _Part:
+    """A part of the record; where it cannot be made, what stands there instead: the answer is never lost."""
+    try:
+        return make(*arguments)
+    except Exception as error:  # noqa: BLE001  whatever the server said
+        # Not the error's own words, which may quote the server.
+        _log.warning("A part of the record cannot be made: %s", type(error).__name__)
+        return otherwise
+
+
+def _state_words(run: Outcome) -> str:
+    return str(run.state.value).lower()
 
 
 def ending_plain(run: Outcome, *, form: Format = "markdown") -> str:
     """`ending_html` as plain text."""
+    return _or(f"[{_state_words(run)}]", lambda: _ending_plain(run, form))
+
+
+def _ending_plain(run: Outcome, form: Format) -> str:
     failure = run.error or form_error(run, form)
     facts = " · ".join(masked(visible(fact), run) for fact in (marked(run), *footer_facts(run)) if fact)
     return "\n".join([*([mask(visible(str(failure)))] if failure is not None else []), f"[{facts}]"])
@@ -47,23 +73,33 @@ def ending_plain(run: Outcome, *, form: Format = "markdown") -> str:
 
 def ending_html(run: Outcome, *, form: Format = "markdown") -> str:
     """What stands below the text of a run that has ended: the error, if any, and the provenance."""
+    bare = f'<div class="vig-footer">{_state_words(run)}</div>'
+    return _or("", lambda: _failure(run, form)) + _or(bare, lambda: _footer(run))
+
+
+def _failure(run: Outcome, form: Format) -> str:
     failure = run.error or form_error(run, form)
-    return (error_card(failure) if failure is not None else "") + _footer(run)
+    return error_card(failure) if failure is not None else ""
 
 
 def answer_html(text: str, form: Format) -> str:
     """The text of an answer as closed HTML."""
     if not text:
         return ""
+    inner = _or("", lambda: _inner_html(text, form)) or f'<pre class="vig-plain">{escape_text(text)}</pre>'
+    return f'<div class="vig-answer">{inner}</div>'
+
+
+def _inner_html(text: str, form: Format) -> str:
     match form:
         case "markdown":
-            return f'<div class="vig-answer">{render_html(text)}</div>'
+            return render_html(text)
         case "text":
-            return f'<div class="vig-answer"><pre>{escape_text(text)}</pre></div>'
+            return f"<pre>{escape_text(text)}</pre>"
         case "code":
-            return answer_html(text if first_code_block(text) is not None else as_fence(text), "markdown")
+            return render_html(text if first_code_block(text) is not None else as_fence(text))
         case "json":
-            return answer_html(as_fence(_pretty(text), "json"), "markdown")
+            return render_html(as_fence(_pretty(text), "json"))
 
 
 def provenance(run: Outcome) -> dict[str, object]:

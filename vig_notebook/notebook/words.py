@@ -34,6 +34,9 @@ STATE_WORDS = {
 UNSAID = frozenset({"messages", "model", "stream", "stream_options", "return_progress"})
 """Members of a request that tell a reader nothing about the answer."""
 
+TOP_SPEED = 1e6
+"""Tokens a second that no server reaches; an infinite speed, NaN and a number of 400 digits are no speeds either."""
+
 
 def badge(endpoint: Endpoint) -> str:
     """The word that marks an answer which does not come from a server of the user's; empty for one that does."""
@@ -131,10 +134,12 @@ def _tokens(run: Outcome) -> tuple[int, bool, float | None]:
 
 
 def own_speed(completion: Completion) -> float | None:
-    """Tokens a second in the server's own words, as llama.cpp sends them."""
+    """Tokens a second in the server's own words, as llama.cpp sends them; None for what is no speed."""
     timings = completion.extra.get("timings")
     speed = timings.get("predicted_per_second") if isinstance(timings, dict) else None
-    return float(speed) if isinstance(speed, int | float) else None
+    if not isinstance(speed, int | float) or isinstance(speed, bool):
+        return None
+    return float(speed) if 0 < speed < TOP_SPEED else None
 
 
 def _said_of_the_log(run: Outcome) -> list[str]:
