@@ -75,6 +75,18 @@ async def test_cancel_before_the_first_byte_closes_the_socket(
         await asyncio.wait_for(server.closed.get(), 0.5)
 
 
+async def test_break_closes_a_socket_that_a_fork_has_as_well(
+    server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    server.play(HEAD + event("a"), Stall())
+    async with make_client() as client, client.stream(chat()) as chunks:
+        await anext(chunks)
+        response: Any = chunks._exchange._response  # type: ignore[union-attr]
+        with response.connection.transport.get_extra_info("socket").dup():
+            await chunks.__aexit__(None, None, None)
+            await asyncio.wait_for(server.closed.get(), LIMIT_S)
+
+
 async def test_break_closes_the_socket_and_keeps_the_text(
     server: ScriptedServer, make_client: Callable[..., Client]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import pytest
 from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, Close, Reset, Sleep, Stall, Step, chat, event
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.wire.accumulate import Completion
+from vig_notebook.wire.chat import ChatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -293,6 +295,7 @@ ENDS = [
 ]
 
 FRAMING = [
+    Row("a header of 30 kB", (HEAD[:-2] + b"X-Long: " + b"x" * 30_000 + b"\r\n\r\n" + AB + DONE,), "ab"),
     Row("no space after the colon", (HEAD + AB.replace(b"data: ", b"data:") + DONE,), "ab"),
     Row("comment of OpenRouter", (HEAD + b": OPENROUTER PROCESSING\n\n" + AB + DONE,), "ab"),
     Row("colon alone", (HEAD + b":\n\n" + AB + b":\n\n" + DONE,), "ab"),
@@ -361,6 +364,18 @@ TEXT = [
 ]
 
 ROWS = [*SHAPES, *ERRORS, *ENDS, *FRAMING, *TEXT]
+
+
+async def test_long_prompt_is_sent_whole_at_each_try(
+    server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    server.play(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n", Close())
+    server.play(HEAD + AB + DONE, Close())
+    prompt = "x" * 3_000_000
+    async with make_client(max_retries=1) as client:
+        await client.complete(ChatRequest([{"role": "user", "content": prompt}]))
+    assert [json.loads(heard.body)["messages"][0]["content"] == prompt for heard in server.requests] == [True, True]
+    assert all(heard.header("transfer-encoding") is None for heard in server.requests)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -129,6 +129,20 @@ def test_encode_what_is_no_json_is_refused() -> None:
             ChatRequest([USER], extra={"x": value}).encode()
 
 
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        ({"top_k": float("nan")}, "top_k must be a finite number: it is nan."),
+        ({"a": {"b": [1.5, float("inf")]}}, "a.b[1] must be a finite number: it is inf."),
+        ({"a": (float("-inf"),)}, "a[0] must be a finite number: it is -inf."),
+    ],
+)
+def test_encode_what_is_not_finite_is_refused_by_name(extra: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ChatRequest([USER], extra=extra).encode()
+    assert str(caught.value) == sentence
+
+
 def test_request_shows_its_parameters_and_not_the_prompt() -> None:
     messages = [{"role": "user", "content": "canary"}]
     request = ChatRequest(messages=messages, model="m", temperature=0, stop="canary", extra={"suffix": "canary"})

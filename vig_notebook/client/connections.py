@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final, Protocol
@@ -36,6 +38,10 @@ def _user_agent() -> str:
 
 
 USER_AGENT: Final = _user_agent()
+
+
+MAX_HEADER_BYTES: Final = 64 * 1024
+"""Of one line of the answer's head: what proxies put there may be longer than the 8 kB of aiohttp."""
 
 
 class Watcher(Protocol):
@@ -125,6 +131,9 @@ def hang_up(response: aiohttp.ClientResponse) -> None:
     """Close the socket of an answer at once: nothing more is sent, read or waited for."""
     connection = response.connection
     if connection is not None and connection.transport is not None:
+        # The process may have forked: abort() alone closes only our end of what the child has as well.
+        with suppress(OSError, AttributeError, TypeError):  # gone already, or none that can be shut
+            connection.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         # Not close(): over TLS that would say goodbye and wait for the server to do so too.
         connection.transport.abort()
     response.close()
@@ -136,6 +145,8 @@ def _new_session(limit: int) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=NO_TIMEOUT,
         trust_env=False,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
         trace_configs=[_tracing()],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -181,7 +182,8 @@ class Exchange:
             self._response = await self._session.request(
                 "GET" if self._body is None else "POST",
                 self._url,
-                data=self._body,
+                # Not bytes: aiohttp warns of long ones. It reads and closes what it gets: a new one for each try.
+                data=None if self._body is None else io.BytesIO(self._body),
                 headers=self._headers(),
                 allow_redirects=False,
                 timeout=NO_TIMEOUT,

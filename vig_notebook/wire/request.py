@@ -36,6 +36,15 @@ class Message(Struct, frozen=True):
     tool_calls: list[dict[str, Any]] | None = None
     tool_call_id: str | None = None
 
+    def __repr__(self) -> str:
+        """The role and the length, without the content: as for `ChatRequest`."""
+        return f"Message({', '.join(f'{name}={value}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The same for tools that take an object apart."""
+        length = "None" if self.content is None else f"<{len(self.content)}>"
+        return [("role", repr(self.role)), ("content", length)]
+
     def to_dict(self) -> dict[str, Any]:
         """What is sent: `role`, `content` and what else is not None."""
         members = msgspec.structs.asdict(self)
@@ -116,10 +125,12 @@ class ChatRequest(Struct, frozen=True, kw_only=False):
         """The body as JSON.
 
         Raises:
-            ConfigError: something in it cannot be written as JSON.
+            ConfigError: something in it cannot be written as JSON; NaN and infinity cannot.
         """
         try:
-            return msgspec.json.encode(well_formed_json(self.to_body()))
+            body = well_formed_json(self.to_body())
+            _check_finite("", body)
+            return msgspec.json.encode(body)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigError(
                 "The request cannot be written as JSON",
@@ -180,6 +191,18 @@ def _is_object(value: object) -> bool:
 def _is_text_or_texts(value: object) -> bool:
     texts = value if isinstance(value, list | tuple) else [value]
     return all(isinstance(text, str) for text in texts)
+
+
+def _check_finite(name: str, value: object) -> None:
+    """Refuse what JSON has no word for, and would be sent as null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number", seen=f"it is {value}")
+    if isinstance(value, dict):
+        for member, inner in value.items():
+            _check_finite(f"{name}.{member}" if name else str(member), inner)
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            _check_finite(f"{name}[{place}]", inner)
 
 
 def _plain_number(value: Real | float | None) -> float | None:
