@@ -7,6 +7,7 @@ import gc
 import signal
 import threading
 from contextlib import aclosing
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ from vig_notebook.errors import ConfigError, Truncated
 from vig_notebook.wire.chat import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -37,6 +38,26 @@ def test_stream_chat_prints_the_text_and_returns_it(fast: Demo, capsys: pytest.C
     text = stream_chat("Write a haiku about AI", **where(fast))
     assert text
     assert capsys.readouterr().out == text + "\n"
+
+
+def answers(*pieces: str) -> Callable[[object], Iterator[str]]:
+    return lambda _asked: iter(pieces)
+
+
+def test_stream_chat_shows_hidden_characters_in_a_notebook(fast: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = ("👩", "\u200d", "💻\r", "\n\x1b", "]0;t\x07 sk-", "1A2b3C4d5E6f")
+    monkeypatch.setattr("vig_notebook.api.stream", answers(*pieces))
+    monkeypatch.setattr("sys.stdout", page := StringIO())
+    assert stream_chat("Hello", **where(fast)) == "".join(pieces)
+    assert page.getvalue() == "👩\u200d💻\n⟨U+001B⟩]0;t⟨U+0007⟩ ••••\n"
+
+
+def test_stream_chat_to_a_pipe_is_as_the_model_sent_it(
+    fast: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vig_notebook.api.stream", answers("a\x1b", "[1m\u200b"))
+    stream_chat("Hello", **where(fast))
+    assert capsys.readouterr().out == "a\x1b[1m\u200b\n"
 
 
 def test_stream_chat_without_echo_prints_nothing(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:

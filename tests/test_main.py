@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import pexpect
 import pytest
 
 from tests.demos import Demo, demo
+from vig_notebook.__main__ import _write
+from vig_notebook.render import VisibleStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +51,7 @@ def asking(*words: str, server: Demo) -> Iterator[subprocess.Popen[bytes]]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # what `read` buffers would be missing in `communicate`
         env=environment(server),
         start_new_session=True,
     )
@@ -139,6 +143,33 @@ def test_interrupt_keeps_what_came_and_closes_the_socket(slow: Demo) -> None:
     assert process.returncode == 130
     assert complaints == b""
     assert (began + rest).endswith(b"\n")
+
+
+class InterruptedOutput(StringIO):
+    """Ctrl+C comes when the first piece is out."""
+
+    interrupted = False
+
+    def flush(self) -> None:
+        if not self.interrupted:
+            self.interrupted = True
+            raise KeyboardInterrupt
+
+
+def test_interrupt_right_after_a_piece_ends_the_line() -> None:
+    output = InterruptedOutput()
+    with pytest.raises(KeyboardInterrupt):
+        _write(["a", "b"], output)
+    assert output.getvalue() == "a\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"), [(["a", "\x1b"], "a⟨U+001B⟩\n"), (["a\r", "\nb"], "a\nb\n"), (["\n"], "\n")]
+)
+def test_terminal_gets_what_was_held_back_and_the_line_end(pieces: list[str], shown: str) -> None:
+    output = StringIO()
+    _write(pieces, output, VisibleStream())
+    assert output.getvalue() == shown
 
 
 def test_interrupt_while_the_server_is_silent_ends_at_once(fast: Demo) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import TextIO
 
+    from vig_notebook.render import VisibleStream
     from vig_notebook.settings import Endpoint
 
 FAILED, BAD_CALL, INTERRUPTED = 1, 2, 130
@@ -68,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
 def _print_answer(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl+C is expected: it is most of the time that a start takes.
     from vig_notebook.api import question, stream
-    from vig_notebook.render import visible
+    from vig_notebook.render import VisibleStream
+    from vig_notebook.settings import mask
 
     output = _output()
     asked = question(
@@ -82,20 +84,24 @@ def _print_answer(options: argparse.Namespace) -> None:
     )
     _say_who_answers(asked.server.endpoint)
     # A terminal obeys the escape codes that a model writes; a file or a pipe takes the text as it is.
-    shown = visible if output.isatty() else str
+    shown = VisibleStream(mask) if output.isatty() else None
     with closing(stream(asked)) as pieces:
-        _write(map(shown, pieces), output)
+        _write(pieces, output, shown)
 
 
-def _write(pieces: Iterable[str], output: TextIO) -> None:
+def _write(pieces: Iterable[str], output: TextIO, shown: VisibleStream | None = None) -> None:
     """Write the pieces as they come, and end the last line, also when they end in an error."""
     last = ""
     try:
         for piece in pieces:
-            output.write(piece)
+            text = shown.feed(piece) if shown else piece
+            last = text or last  # first: Ctrl+C may come as soon as the text is out
+            output.write(text)
             output.flush()
-            last = piece or last
     finally:
+        rest = shown.flush() if shown else ""
+        last = rest or last
+        output.write(rest)
         if last and not last.endswith("\n"):
             output.write("\n")
             output.flush()

@@ -12,6 +12,7 @@ import queue
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import Plan, Run
 from vig_notebook.servers import choose
-from vig_notebook.settings import concealed, read_environment
+from vig_notebook.settings import concealed, mask, read_environment
 from vig_notebook.store import run_log
 from vig_notebook.wire.chat import ChatRequest, Message
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 
     from vig_notebook.chats import Chat
+    from vig_notebook.render import VisibleStream
     from vig_notebook.servers import Server
     from vig_notebook.settings import Secret
     from vig_notebook.sinks import Sink
@@ -193,7 +195,8 @@ def stream_chat(
         system: A system message put before the others.
         temperature: As the API's member of this name.
         max_tokens: As the API's member of this name.
-        echo: Print the text as it comes, and a line end after it.
+        echo: Print the text as it comes, and a line end after it. A terminal and a notebook get hidden
+            characters as marks and keys masked, a file or a pipe the text as it is.
         base_url: Another server than the settings choose.
         api_key: The key for that server.
         key_env: Name of the environment variable that holds the key.
@@ -220,14 +223,15 @@ def stream_chat(
     )
     del prompt, system, params  # a traceback with local variables must not show them
     pieces: list[str] = []
+    shown = _shown() if echo else None
     try:
         for piece in stream(asked):
             pieces.append(piece)
             if echo:
-                _print(piece)
+                _print(shown.feed(piece) if shown else piece)
     finally:
         if echo:
-            _print("\n")
+            _print((shown.flush() if shown else "") + "\n")
     return "".join(pieces)
 
 
@@ -347,6 +351,15 @@ def _drain(pieces: queue.SimpleQueue[str | None]) -> Iterator[str]:
         if piece is None:
             return
         yield piece
+
+
+def _shown() -> VisibleStream | None:
+    """What makes the text fit for a terminal or a notebook; a file or a pipe takes it as it is."""
+    if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
+        return None
+    from vig_notebook.render import VisibleStream  # it is most of what there is to import
+
+    return VisibleStream(mask)
 
 
 def _print(text: str) -> None:

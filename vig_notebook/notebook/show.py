@@ -22,7 +22,7 @@ from vig_notebook.notebook.painter import Painter
 from vig_notebook.notebook.place import place_of
 from vig_notebook.notebook.record import ending_plain, record
 from vig_notebook.notebook.view import RunView
-from vig_notebook.render import visible
+from vig_notebook.render import VisibleStream
 from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
@@ -119,12 +119,16 @@ def _print(start: Callable[..., Run], *, form: Format) -> Run:
 class _Printer:
     """A sink that prints the answer, with hidden characters made visible: a terminal obeys escape codes."""
 
+    def __init__(self) -> None:
+        self._shown = VisibleStream(mask)
+
     def start(self, run: Run) -> None:
         pass
 
     def write(self, delta: Delta) -> None:
-        sys.stdout.write(mask(visible(delta.content or delta.refusal or "")))
+        sys.stdout.write(self._shown.feed(delta.content or delta.refusal or ""))
         sys.stdout.flush()
 
-    def finish(self, run: Run) -> None:
-        pass
+    def finish(self, run: Run) -> None:  # noqa: ARG002  the sink's form
+        sys.stdout.write(self._shown.flush())
+        sys.stdout.flush()

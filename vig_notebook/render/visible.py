@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["plain_lines", "strip_ansi", "visible"]
+__all__ = ["ends_hidden", "join_surrogates", "plain_lines", "strip_ansi", "visible"]
 
 # ECMA-48: CSI; OSC; DCS, SOS, PM, APC; then the short escapes. No string crosses a line, so that
 # taking them out never changes the number of lines.
@@ -23,18 +23,23 @@ _ANSI = re.compile(
 )
 _ANSI_HINT = re.compile("[\x1b\x9b\x9d]")
 
+_HIDDEN_CLASS = (
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff]"
+)
+_HIDDEN = re.compile(_HIDDEN_CLASS)
 # A flag of England, Scotland or Wales: the only tag sequences in use, and kept. Else each character here is
 # shown as a mark unless its neighbours need it; a run of the same one is one match.
 _FLAG_OR_HIDDEN = re.compile(
     "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067"
     "|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f"
-    "|([\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff])\\1*"
+    rf"|({_HIDDEN_CLASS})\1*"
 )
 # Arabic to Khmer and Mongolian: letters that join, or that a joiner keeps apart.
 _JOINING_SCRIPT = re.compile("[\u0600-\u109f\u1780-\u18af\u1b00-\u1bff\ua840-\ua95f\ua980-\uaaff\U00011000-\U000115ff]")
 _IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST_MARKED_RUN = 3
 
 
@@ -49,6 +54,21 @@ def plain_lines(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def join_surrogates(text: str) -> str:
+    """Make characters of the pairs of surrogates that came as two halves; a lone half stays."""
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def ends_hidden(text: str) -> int:
+    """Where the hidden characters begin that a text ends in: what follows decides what is shown of them."""
+    at = len(text)
+    while at and _HIDDEN.match(text, at - 1):
+        at -= 1
+    return at
 
 
 def visible(text: str) -> str:
