@@ -90,14 +90,15 @@ class RunView:
         self._answer.paint_reasoning(renderer, seconds=seconds, over=over)
 
     def end(self, run: Run) -> None:
-        """Replace the view by the record, and take the button away where the view stays."""
+        """Replace the view by the record; a page that was reloaded in mid-stream keeps the view, with its ending."""
         bundle, metadata = record(run, form=self._form)
-        self.stop_button.on_click(self._stop, remove=True)
-        self.stop_button.layout.display = "none"
-        self._run = None  # the widgets stay open for a page that was reloaded; what they hold goes
-        self._answer.end(run)
+        # First of all: whoever sees the end and saves has the record in the file.
         if self._display_id is not None:
             update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id)
+        self.stop_button.on_click(self._stop, remove=True)
+        self.stop_button.layout.display = "none"
+        self._run = None  # the widgets stay open for that page; what they hold goes
+        self._answer.end(run)
 
     def _stop(self, _button: widgets.Button) -> None:
         if self._run is not None:
