@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.settings import is_loopback, normal_base_url, origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(
@@ -87,3 +92,20 @@ def test_origin_scheme_host_and_port_make_a_difference() -> None:
 )
 def test_is_loopback_only_for_this_machine(url: str, *, local: bool) -> None:
     assert is_loopback(url) is local
+
+
+@pytest.mark.parametrize("read", [normal_base_url, origin])
+@pytest.mark.parametrize(
+    "text", ["https://host.example:Canary42/v1", "https://[Canary42/v1", "https://x.example/?Canary42"]
+)
+def test_address_that_cannot_be_used_is_seen_nowhere(read: Callable[[str], str], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    error = caught.value
+    assert (error.__cause__, error.__context__) == (None, None)
+    trace = error.__traceback__
+    assert trace is not None
+    frames = trace.tb_next  # not the test's own
+    while frames is not None:
+        assert "Canary42" not in repr(frames.tb_frame.f_locals)
+        frames = frames.tb_next

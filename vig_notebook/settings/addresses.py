@@ -25,8 +25,9 @@ def normal_base_url(text: str) -> str:
         or characters that two programs may read as two different hosts (backslash, blanks, letters
         beyond ASCII).
     """
-    text = text.strip()
-    parts = _split(text)
+    found = _split(text.strip())
+    del text  # it may hold a key, and a traceback can show local variables
+    parts = _accepted(found)
     path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     return f"{_origin(parts)}{path}"
 
@@ -39,7 +40,9 @@ def origin(base_url: str) -> str:
     Raises:
         ConfigError: as `normal_base_url`.
     """
-    return _origin(_split(base_url.strip()))
+    found = _split(base_url.strip())
+    del base_url
+    return _origin(_accepted(found))
 
 
 def is_loopback(base_url: str) -> bool:
@@ -51,26 +54,36 @@ def is_loopback(base_url: str) -> bool:
         return host == "localhost"
 
 
-def _split(text: str) -> SplitResult:
-    """Split and check; the sentences never quote the text, it may hold a password."""
+def _accepted(found: SplitResult | ConfigError) -> SplitResult:
+    if isinstance(found, ConfigError):
+        raise found
+    return found
+
+
+def _split(text: str) -> SplitResult | ConfigError:
+    """Split and check; the sentences never quote the text, it may hold a password.
+
+    What is wrong is returned and raised where the text is gone: the error has neither it in a frame nor a
+    cause, as the parser's own words quote what stands for a port.
+    """
     if not text.isascii() or re.search(r"[\s\\\x00-\x1f\x7f]", text):
-        raise _refused("it holds a blank, a backslash or a letter beyond ASCII")
+        return _refused("it holds a blank, a backslash or a letter beyond ASCII")
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError as error:
-        raise _refused("its host or port cannot be read") from error
+    except ValueError:
+        return _refused("its host or port cannot be read")
     if parts.scheme not in _DEFAULT_PORTS:
-        raise _refused("it does not start with https:// or http://")
+        return _refused("it does not start with https:// or http://")
     if parts.username is not None or parts.password is not None:
-        raise _refused(
+        return _refused(
             "it holds a user name or a password",
             advice="Put the key into VIGTHORIA_API_KEY, or name its variable with key_env.",
         )
     if not _HOST.fullmatch(parts.hostname or "") or port == 0:
-        raise _refused("it names no host that can be called")
+        return _refused("it names no host that can be called")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise _refused(
+        return _refused(
             "it has a query (?…) or a fragment (#…)",
             advice="Leave that out; request members go into parameters.",
         )
