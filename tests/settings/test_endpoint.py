@@ -229,3 +229,14 @@ def test_read_environment_blank_is_none(monkeypatch: pytest.MonkeyPatch) -> None
     assert read_environment("VIG_REPLAY") is None
     monkeypatch.setenv("VIG_LOG", " x ")
     assert read_environment("VIG_LOG") == "x"
+
+
+def test_resolve_model_and_parameters_of_a_profile_go_to_its_own_origin_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = PROFILES.replace("temperature = 0.2", 'user = "employee-4711"')
+    profile_file().write_text('default_profile = "work"\n' + own)
+    assert (given().default_model, given().parameters) == ("llama", {"user": "employee-4711"})
+    elsewhere = given(base_url=OTHER)
+    assert (elsewhere.default_model, elsewhere.parameters) == (DEFAULT_MODEL, {})
+    monkeypatch.setenv("VIGTHORIA_BASE_URL", OTHER)
+    assert given().parameters == {}
+    assert given(base_url="https://llm.example.org/v2").parameters == {"user": "employee-4711"}

@@ -6,6 +6,7 @@ A key belongs to an origin (scheme, host, port):
   set, and nowhere else;
 - another base URL gets a key only from ``api_key``, from ``key_env``, or from the profile that
   names that origin;
+- the model and the parameters of a profile go to its origin only, as its key does;
 - over ``http://`` a key goes no further than this machine, unless the profile of that origin says
   ``insecure_http = true``.
 
@@ -93,11 +94,11 @@ def resolve(
         api_key=key,
         kind=kind,
         name=_name(target, kind, chosen.name),
-        default_model=chosen.model or DEFAULT_MODEL,
+        default_model=(chosen.model if own else None) or DEFAULT_MODEL,
         note="" if key is not None else _note(target),
         insecure_http=insecure_http,
         log_prompts=chosen.log_prompts,
-        parameters=chosen.parameters,
+        parameters=chosen.parameters if own else {},
         limits=chosen.limits,
     )
 
