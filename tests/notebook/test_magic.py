@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 from IPython.core.completer import provisionalcompleter
@@ -268,3 +269,46 @@ def test_grid_that_waits_and_whose_prompt_fails_shows_its_card_alone(
 ) -> None:
     assert shell.run_cell("%%vigthoria --wait --model a,b\nHello {{ nobody }}\n").success
     assert "nobody" in capsys.readouterr().out
+
+
+def test_extension_that_is_reloaded_keeps_what_was_set(shell: InteractiveShell) -> None:
+    shell.run_line_magic("vigthoria", "set model=other temperature=0.25")
+    shell.run_line_magic("reload_ext", "vig_notebook")
+    cell(shell, "-o run", "Hello")
+    body = shell.user_ns["run"].request.to_body()
+    assert (body["model"], body["temperature"]) == ("other", 0.25)
+
+
+def test_dry_run_masks_the_key_of_the_server_that_stands_in_the_prompt(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIGTHORIA_API_KEY", 'open-"sesame"-42')
+    cell(shell, "--dry-run", 'My key is open-"sesame"-42, is it good?')
+    printed = capsys.readouterr().out
+    assert "My key is ••••, is it good?" in printed
+    assert "sesame" not in printed
+
+
+def test_models_are_printed_with_nothing_that_a_terminal_obeys(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def names(_server: object) -> list[str]:
+        return ["a\x1b]0;title\x07b", "x\u202ey", "n" * 1000]
+
+    monkeypatch.setattr("vig_notebook.notebook.commands.models", names)
+    shell.run_line_magic("vigthoria", "models")
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert "\x1b" not in first
+    assert "\x07" not in first
+    assert second == "x⟨U+202E⟩y"
+    assert len(third) == 200
+
+
+@pytest.mark.parametrize(
+    "prompt", ["What's up?", "A sad face :(", "select 1;", "{x} }}", '""" open', "  indented\n dedented"]
+)
+@pytest.mark.parametrize("line", ["--raw -o run", "--raw -o run --wait"])
+def test_prompt_is_never_read_as_python(shell: InteractiveShell, line: str, prompt: str) -> None:
+    with patch("IPython.core.displayhook.DisplayHook.semicolon_at_end_of_expression", side_effect=SyntaxError):
+        shell.run_cell_magic("vigthoria", line, prompt + "\n")
+    assert shell.user_ns["run"].request.to_body()["messages"][0]["content"] == prompt

@@ -20,6 +20,7 @@ from vig_notebook.notebook.log_commands import run_export, run_forget, run_impor
 from vig_notebook.notebook.options import member, nearest
 from vig_notebook.notebook.profile_commands import run_profile
 from vig_notebook.notebook.words import error_text, facts
+from vig_notebook.render import visible
 from vig_notebook.servers import choose, models
 from vig_notebook.store import forget_chat, run_log
 
@@ -32,6 +33,9 @@ __all__ = ["COMMANDS", "chosen_server", "known_models", "run_command"]
 
 MODELS_LIMIT_S = 15.0
 """How long `%vigthoria models` waits: the list is short, and a person is looking at the cell."""
+
+LONGEST_NAME = 200
+"""Characters of a model's name that are printed: the server chooses them."""
 
 
 class Defaults(Protocol):
@@ -147,7 +151,11 @@ def _models(magic: Defaults, _words: list[str]) -> None:
     finally:
         future.cancel()
     engine().kept[f"models {server.endpoint.base_url}"] = future
-    _say("\n".join(names) if names else "the server lists no models; any name can be given with --model")
+    _say(
+        "\n".join(visible(name[:LONGEST_NAME]) for name in names)
+        if names
+        else "the server lists no models; any name can be given with --model"
+    )
 
 
 def _reset(_magic: Defaults, words: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vig_notebook.answers import as_fence
 from vig_notebook.render import render_html
-from vig_notebook.settings import mask
+from vig_notebook.settings import Secret, mask
 
 if TYPE_CHECKING:
     from vig_notebook.api import Question
@@ -23,7 +23,9 @@ def request_bundle(asked: Question) -> dict[str, str]:
     head.append("Content-Type: application/json")
     head.append(f"Authorization: Bearer {endpoint.api_key}" if endpoint.api_key is not None else "(no key is sent)")
     body = json.dumps(asked.request.to_body(), indent=2, ensure_ascii=False, default=str)
-    text = mask("\n".join([*head, "", body]))
+    # As it stands in JSON too, where quotes and backslashes are written otherwise.
+    keys = [] if endpoint.api_key is None else [endpoint.api_key, Secret(json.dumps(endpoint.api_key.reveal())[1:-1])]
+    text = mask("\n".join([*head, "", body]), *keys)
     note = '<div class="vig-note">Dry run: this is what would be sent. Nothing was.</div>'
     html = f'<div class="vig-answer">{note}{render_html(as_fence(text, "http"))}</div>'
     return {"text/html": html, "text/plain": text}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from vig_notebook.notebook.completion import Completion
 from vig_notebook.notebook.magic import Vigthoria
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "unload"]
 
+_SET: WeakKeyDictionary[InteractiveShell, dict[str, Any]] = WeakKeyDictionary()
+"""The settings of a magic that was taken away: `%reload_ext` unloads before it loads, and forgets none of them."""
+
 PREFIXES = ("%%vigthoria", "%vigthoria", "vigthoria")
 """How a line may begin that is completed; the last for IPython's automagic."""
 
@@ -21,6 +25,8 @@ def load(shell: InteractiveShell) -> None:
     """Register the magic, its completion and its input transformer; loading twice changes nothing."""
     unload(shell)
     magic = Vigthoria(shell=shell)
+    for name, value in _SET.pop(shell, {}).items():
+        magic.set_trait(name, value)
     Experiment.viewer = _show
     shell.register_magics(magic)
     shell.input_transformers_post.append(magic.awaited)
@@ -41,6 +47,8 @@ def unload(shell: InteractiveShell) -> None:
     if "vigthoria" not in magics["cell"]:
         return
     Experiment.viewer = None
+    magic = shell.magics_manager.registry["Vigthoria"]
+    _SET[shell] = {name: getattr(magic, name) for name in magic.trait_names(config=True)}
     for kind in ("line", "cell"):
         magics[kind].pop("vigthoria", None)
     shell.magics_manager.registry.pop("Vigthoria", None)
