@@ -18,6 +18,7 @@ from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError, VigthoriaError
 from vig_notebook.notebook.record import record
 from vig_notebook.run import RunState
+from vig_notebook.wire.chat import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,3 +153,10 @@ def test_values_show_neither_key_nor_prompt(monkeypatch: pytest.MonkeyPatch) -> 
     assert leaks(*((type(one).__name__, repr(one)) for one in shown)) == []
     with pytest.raises(TypeError, match="a Secret is not saved"):
         pickle.dumps(run.endpoint)
+
+
+def test_message_shows_its_role_and_not_its_content() -> None:
+    calls = [{"function": {"arguments": PROMPT}}]
+    for message in (Message("user", PROMPT), Message("user", [{"text": PROMPT}]), Message("tool", tool_calls=calls)):
+        assert message.role in repr(message)
+        assert leaks(("repr", repr(message)), ("pretty", repr([*message.__rich_repr__()]))) == []
