@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand, output_can_be_silenced
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from IPython.display import display
 from traitlets import Enum, Float, Int, Unicode
 
@@ -48,7 +48,6 @@ class Vigthoria(Magics):
     key_env = Unicode(None, allow_none=True, help="Environment variable that holds its key.").tag(config=True)
     profile = Unicode(None, allow_none=True, help="A profile of the settings file.").tag(config=True)
 
-    @output_can_be_silenced
     @no_var_expand
     @line_cell_magic
     @cell_options
@@ -155,14 +154,11 @@ class Vigthoria(Magics):
                 show_request(asked)
                 return None
             form = cast("Format", options.format or self.format)
-            run = show(asked, self._shell, form=form, chat=chat, labels=labels)
+            return show(asked, self._shell, form=form, chat=chat, labels=labels, out=options.out)
         except VigthoriaError as error:
             show_error(error)
             self._forget(options.out)
             return None
-        if options.out:
-            self._names[options.out] = run
-        return run
 
     def _grid(self, options: argparse.Namespace, line: str, cell: str) -> object:
         """Take the steps of a cell that compares; see `tuning_cell`."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import sys
 from enum import Enum
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
@@ -26,7 +25,7 @@ from vig_notebook.render import VisibleStream
 from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from vig_notebook.chats import Chat
     from vig_notebook.notebook.record import Format
     from vig_notebook.run import Run
+    from vig_notebook.sinks import Sink
     from vig_notebook.wire.chat import Delta
 
 __all__ = ["FrontEnd", "front_end", "show"]
@@ -63,6 +63,7 @@ def show(
     form: Format = "markdown",
     chat: Chat | None = None,
     labels: dict[str, str] | None = None,
+    out: str | None = None,
 ) -> Run:
     """Start a question and show it. With a person at the front end it returns at once, else at the end.
 
@@ -72,11 +73,18 @@ def show(
         form: How the text is shown.
         chat: The conversation this becomes a turn of.
         labels: Free words kept with the run, beside the notebook and the cell.
+        out: The variable that becomes the run, as soon as it has started: an interrupt leaves it bound.
 
     Raises:
         KeyboardInterrupt: Interrupted while waiting; the run is stopped, what came is shown.
     """
-    start = partial(ask, asked, chat=chat, labels=place_of(shell) | (labels or {}))
+
+    def start(*, sinks: Sequence[Sink] = ()) -> Run:
+        run = ask(asked, sinks=sinks, chat=chat, labels=place_of(shell) | (labels or {}))
+        if out:
+            shell.user_ns[out] = run
+        return run
+
     match front_end(shell):
         case FrontEnd.PERSON:
             return _stream(start, form=form)
