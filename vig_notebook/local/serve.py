@@ -51,6 +51,9 @@ __all__ = ["serve"]
 _TICK_S: Final = 0.5
 """How often the watch looks: a dead parent is noticed well within 2 s."""
 
+_MAX_TOKENS: Final = 1024
+"""The longest answer where a request names none: a very small model may say one thing for ever."""
+
 _BATCH_TOKENS: Final = 16
 """How much of a prompt is read before a closed connection is noticed: 0.1 s on one core. Reading is 15 % slower
 than with the usual 2,048, which take 12 s."""
@@ -91,6 +94,7 @@ def _load(orders: Mapping[str, object]) -> Server:
     params.model_alias = {orders["name"]}  # else each answer would name the file with its folders
     params.n_parallel = orders["slots"]
     params.n_ctx = orders["context_size"] * orders["slots"]  # type: ignore[operator]  # llama.cpp divides it
+    params.n_predict = _MAX_TOKENS
     params.n_batch = params.n_ubatch = _BATCH_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = orders["threads"]
     params.n_threads_http = _HTTP_THREADS
