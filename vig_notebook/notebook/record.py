@@ -158,10 +158,12 @@ def form_error(run: Outcome, form: Format) -> VigthoriaError | None:
 
 
 def _pretty(text: str) -> str:
+    """JSON laid out for reading; as it came where it is no JSON, or would grow many times longer."""
     try:
-        return json.dumps(parse_json(text), indent=2, ensure_ascii=False)
-    except VigthoriaError:
+        laid_out = json.dumps(parse_json(text), indent=2, ensure_ascii=False)
+    except (VigthoriaError, RecursionError):
         return text
+    return laid_out if len(laid_out) <= 4 * len(text) + 1_000 else text
 
 
 def _reasoning(run: Outcome) -> str:
