@@ -6,8 +6,9 @@ import json
 import logging
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from vig_notebook.answers import as_fence, first_code_block, parse_json
-from vig_notebook.errors import VigthoriaError
+from vig_notebook.answers import as_fence, first_code_block
+from vig_notebook.notebook.json_form import LARGEST_CHARS, indented, read_json
+from vig_notebook.notebook.server_words import json_safe, masked, told_model, told_reason, told_usage
 from vig_notebook.notebook.words import error_card, footer_facts, marked, sent_parameters
 from vig_notebook.render import escape_text, render_html, visible
 from vig_notebook.run import RunState
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vig_notebook.chats import Outcome
+    from vig_notebook.errors import VigthoriaError
+    from vig_notebook.notebook.json_form import Reading
 
     Format = Literal["markdown", "text", "code", "json"]
 
@@ -39,8 +42,9 @@ def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], 
         A part that cannot be made is left out: the text and the state are always there.
     """
     text = masked(run.text_so_far, run)
-    html = [_or("", _reasoning, run), answer_html(text, form), ending_html(run, form=form)]
-    plain = [visible(text), ending_plain(run, form=form)]
+    reading = read_json(run.text_so_far) if form == "json" else None
+    html = [_or("", _reasoning, run), _answer(text, form, run, reading), _ending_html(run, form, reading)]
+    plain = [visible(text), _ending_plain(run, form, reading)]
     bundle = {"text/html": "".join(filter(None, html)), "text/plain": "\n\n".join(filter(None, plain))}
     least: dict[str, object] = {"run": run.id, "state": run.state.value}
     return bundle, {"vig_notebook": _or(least, lambda: provenance(run))}
@@ -62,35 +66,47 @@ def _state_words(run: Outcome) -> str:
 
 def ending_plain(run: Outcome, *, form: Format = "markdown") -> str:
     """`ending_html` as plain text."""
-    return _or(f"[{_state_words(run)}]", lambda: _ending_plain(run, form))
+    return _ending_plain(run, form)
 
 
-def _ending_plain(run: Outcome, form: Format) -> str:
-    failure = run.error or form_error(run, form)
-    facts = " · ".join(masked(visible(fact), run) for fact in (marked(run), *footer_facts(run)) if fact)
-    return "\n".join([*([mask(visible(str(failure)))] if failure is not None else []), f"[{facts}]"])
+def _ending_plain(run: Outcome, form: Format, reading: Reading | None = None) -> str:
+    failure = _failure(run, form, reading)
+    words = [mask(visible(str(failure)))] if failure is not None else []
+    return "\n".join([*words, f"[{_or(_state_words(run), _footer_plain, run)}]"])
 
 
 def ending_html(run: Outcome, *, form: Format = "markdown") -> str:
     """What stands below the text of a run that has ended: the error, if any, and the provenance."""
+    return _ending_html(run, form)
+
+
+def _ending_html(run: Outcome, form: Format, reading: Reading | None = None) -> str:
+    failure = _failure(run, form, reading)
     bare = f'<div class="vig-footer">{_state_words(run)}</div>'
-    return _or("", lambda: _failure(run, form)) + _or(bare, lambda: _footer(run))
+    return (_or("", error_card, failure) if failure is not None else "") + _or(bare, _footer, run)
 
 
-def _failure(run: Outcome, form: Format) -> str:
-    failure = run.error or form_error(run, form)
-    return error_card(failure) if failure is not None else ""
+def _failure(run: Outcome, form: Format, reading: Reading | None) -> VigthoriaError | None:
+    """Why the run failed, or why a whole answer is not of the form that was asked for; or None."""
+    if run.error is not None or form != "json" or run.state is not RunState.DONE:
+        return run.error
+    return (reading or read_json(run.text_so_far)).error
 
 
 def answer_html(text: str, form: Format) -> str:
     """The text of an answer as closed HTML."""
+    return _answer(text, form)
+
+
+def _answer(text: str, form: Format, run: Outcome | None = None, reading: Reading | None = None) -> str:
+    """The same; of a run whose text was read as JSON already."""
     if not text:
         return ""
-    inner = _or("", lambda: _inner_html(text, form)) or f'<pre class="vig-plain">{escape_text(text)}</pre>'
+    inner = _or("", lambda: _inner_html(text, form, run, reading)) or _plain_html(text)
     return f'<div class="vig-answer">{inner}</div>'
 
 
-def _inner_html(text: str, form: Format) -> str:
+def _inner_html(text: str, form: Format, run: Outcome | None, reading: Reading | None) -> str:
     match form:
         case "markdown":
             return render_html(text)
@@ -99,34 +115,43 @@ def _inner_html(text: str, form: Format) -> str:
         case "code":
             return render_html(text if first_code_block(text) is not None else as_fence(text))
         case "json":
-            return render_html(as_fence(_pretty(text), "json"))
+            return _json_html(text, run, reading or read_json(text))
+
+
+def _json_html(text: str, run: Outcome | None, reading: Reading) -> str:
+    if len(text) > LARGEST_CHARS:
+        return _plain_html(text)
+    if reading.error is not None:
+        return render_html(as_fence(text, "json"))
+    pretty = indented(reading.value, source_chars=len(text))
+    if pretty is None:
+        return _plain_html(text)
+    # Once more: what was escaped in the source is not escaped any more.
+    return render_html(as_fence(mask(pretty) if run is None else masked(pretty, run), "json"))
+
+
+def _plain_html(text: str) -> str:
+    return f'<pre class="vig-plain">{escape_text(text)}</pre>'
 
 
 def provenance(run: Outcome) -> dict[str, object]:
     """Where an answer comes from, for the metadata of its output. Nothing secret, no prompt."""
-    completion = run.completion
     known: dict[str, object] = {
         "run": run.id,
         "state": run.state.value,
-        "model": completion.model or run.request.model,
+        "model": told_model(run),
         "server": run.endpoint.name,
         "base_url": run.endpoint.base_url if run.endpoint.kind not in {"demo", "local"} else run.endpoint.kind,
         "parameters": json.loads(json.dumps(sent_parameters(run), default=str)),
-        "finish_reason": completion.finish_reason,
-        "usage": completion.usage.to_dict() if completion.usage is not None else None,
+        "finish_reason": told_reason(run),
+        "usage": told_usage(run),
         "first_token_s": _round(run.first_token_s),
         "total_s": _round(run.elapsed_s),
         "created_at": run.created_at.isoformat(timespec="seconds"),
         **({"chat": run.chat} if run.chat else {}),
         **({"replayed": run.labels[REPLAYED]} if REPLAYED in run.labels else {}),
     }
-    return {name: _masked_in(value, run) for name, value in known.items()}
-
-
-def masked(text: str, run: Outcome) -> str:
-    """A text without keys; that of the server itself goes whatever it looks like: what is saved travels."""
-    key = run.endpoint.api_key
-    return mask(text) if key is None else mask(text, key)
+    return {name: json_safe(_masked_in(value, run)) for name, value in known.items()}
 
 
 def _masked_in(value: object, run: Outcome) -> object:
@@ -146,31 +171,15 @@ def _round(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def form_error(run: Outcome, form: Format) -> VigthoriaError | None:
-    """Why a whole answer is not of the form that was asked for, or None."""
-    if form != "json" or run.state is not RunState.DONE:
-        return None
-    try:
-        parse_json(run.text_so_far)
-    except VigthoriaError as error:
-        return error
-    return None
-
-
-def _pretty(text: str) -> str:
-    """JSON laid out for reading; as it came where it is no JSON, or would grow many times longer."""
-    try:
-        laid_out = json.dumps(parse_json(text), indent=2, ensure_ascii=False)
-    except (VigthoriaError, RecursionError):
-        return text
-    return laid_out if len(laid_out) <= 4 * len(text) + 1_000 else text
-
-
 def _reasoning(run: Outcome) -> str:
     reasoning = masked(run.reasoning_so_far, run)
     if not reasoning:
         return ""
     return f'<div class="vig-reasoning"><div class="vig-note">Reasoning</div><pre>{escape_text(reasoning)}</pre></div>'
+
+
+def _footer_plain(run: Outcome) -> str:
+    return " · ".join(masked(visible(fact), run) for fact in (marked(run), *footer_facts(run)) if fact)
 
 
 def _footer(run: Outcome) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vig_notebook.engine import engine
+from vig_notebook.notebook.server_words import told_model
 from vig_notebook.render import escape_text, visible
 from vig_notebook.run import RunState
 from vig_notebook.settings import mask
@@ -62,7 +63,7 @@ def footer_facts(run: Outcome) -> list[str]:
     if run.endpoint.note:
         server = f"{server}: {run.endpoint.note}"
     return [
-        run.completion.model or run.request.model,
+        told_model(run),
         server,
         *(f"{name} {_short(value)}" for name, value in sent_parameters(run).items()),
         *_measured(run),
