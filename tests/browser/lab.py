@@ -186,9 +186,7 @@ class Notebook:
 
     def reload(self) -> None:
         """Load the page again, as F5 does; what was not saved is lost."""
-        before = list(self.page_errors)
         self.page.goto("about:blank")
-        self.page_errors[:] = before  # a page that is torn down throws where JupyterLab's own work finds no notebook
         self._load()
 
     def cell(self, i: int) -> Locator:
