@@ -67,6 +67,14 @@ def test_cell_of_a_person_returns_before_the_answer_and_is_updated_with_the_reco
     assert set(update["content"]["data"]) == {"text/html", "text/plain"}
 
 
+@pytest.mark.parametrize(("model", "state"), [("demo", "DONE"), ("demo-401", "FAILED")])
+def test_answer_to_a_person_that_ends_at_once_is_its_record_alone(kernel: Kernel, model: str, state: str) -> None:
+    messages = kernel.run(f"%%vigthoria -m {model}\nWrite a haiku about rain", person=True)
+    (shown,) = (m for m in messages if m["msg_type"] in {"display_data", "update_display_data"})
+    assert set(shown["content"]["data"]) == {"text/html", "text/plain"}
+    assert shown["content"]["metadata"]["vig_notebook"]["state"] == state
+
+
 def test_cells_of_one_chat_run_one_after_another(kernel: Kernel) -> None:
     kernel.run(PACE)
     kernel.run("%%vigthoria --chat c -o one\nWrite a haiku", person=True)

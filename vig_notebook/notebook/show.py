@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["FrontEnd", "front_end", "show"]
 
 
+AT_ONCE_S = 0.15
+"""An answer that ends sooner, such as a refusal, is shown as its record alone. A page that was still building the
+view when the record took its place would throw, and nobody can press a button that soon."""
+
+
 class FrontEnd(Enum):
     """Who is looking."""
 
@@ -96,9 +101,12 @@ def show(
 
 def _stream(start: Callable[..., Run], *, form: Format) -> Run:
     view = RunView(form=form)
-    view.display()
     run = start(sinks=(Painter(view, plain=form != "markdown"),))
     view.watch(run)
+    try:
+        run.wait(AT_ONCE_S)
+    finally:
+        view.display()
     watch_interrupts()
     return run
 

@@ -42,6 +42,8 @@ class RunView:
         self._form = form
         self._run: Run | None = None
         self._display_id: str | None = None
+        self._renderer: Renderer | None = None
+        self._record: tuple[dict[str, str], dict[str, object]] | None = None
         self._announced = ""
         self._answer = AnswerView(form=form)
         self._status = widgets.HTML(layout=widgets.Layout(flex="1 1 auto", width="auto"))
@@ -65,11 +67,16 @@ class RunView:
         self._run = run
 
     def display(self) -> None:
-        """Show the view as this cell's output."""
+        """Show the view as this cell's output; the record alone when the run has ended already."""
+        if self._record is not None:
+            bundle, metadata = self._record
+            display(bundle, raw=True, metadata=metadata)
+            return
         # What is saved in mid-stream, and shown where there are no widgets.
         bundle = self.box._repr_mimebundle_() | {"text/plain": "The answer streams here; its record takes this place."}
         handle = display(bundle, raw=True, display_id=True)
         self._display_id = handle.display_id if handle is not None else None
+        self._replace()  # the run may have ended meanwhile, when there was no id yet
 
     def show_status(self, run: Run) -> None:
         """Show state, times and tokens, and announce a new state as a sentence."""
@@ -82,8 +89,10 @@ class RunView:
             )
 
     def paint_answer(self, renderer: Renderer) -> None:
-        """Bring the segments up to date."""
-        self._answer.paint_answer(renderer)
+        """Bring the segments up to date; after the end only once the record stands in the view's place."""
+        self._renderer = renderer
+        if self._run is None or not self._run.state.ended:
+            self._answer.paint_answer(renderer)
 
     def paint_reasoning(self, renderer: Renderer, *, seconds: float, over: bool) -> None:
         """Bring the folded reasoning up to date; the fold appears with the first of it."""
@@ -91,14 +100,20 @@ class RunView:
 
     def end(self, run: Run) -> None:
         """Replace the view by the record; a page that was reloaded in mid-stream keeps the view, with its ending."""
-        bundle, metadata = record(run, form=self._form)
-        # First of all: whoever sees the end and saves has the record in the file.
-        if self._display_id is not None:
-            update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id)
+        self._record = record(run, form=self._form)
+        # First of all: whoever sees the end and saves has the record in the file, and the page builds no more.
+        self._replace()
+        if self._renderer is not None:
+            self._answer.paint_answer(self._renderer)
         self.stop_button.on_click(self._stop, remove=True)
         self.stop_button.layout.display = "none"
         self._run = None  # the widgets stay open for that page; what they hold goes
         self._answer.end(run)
+
+    def _replace(self) -> None:
+        if self._record is not None and self._display_id is not None:
+            bundle, metadata = self._record
+            update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id)
 
     def _stop(self, _button: widgets.Button) -> None:
         if self._run is not None:
