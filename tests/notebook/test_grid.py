@@ -10,7 +10,7 @@ import pytest
 from tests.demos import LIMIT_S, Demo, demo
 from tests.render.vocabulary import PAYLOADS, check
 from vig_notebook.engine import engine
-from vig_notebook.notebook.grid import view as view_module
+from vig_notebook.notebook.grid import board as board_module
 from vig_notebook.notebook.grid.rating import RatingView, rating_record
 from vig_notebook.notebook.grid.record import MOST_ROWS, grid_record
 from vig_notebook.notebook.grid.sheet import distinct
@@ -166,14 +166,14 @@ def test_view_of_an_experiment_that_is_all_cached_ends_at_once(widgets: None, fa
 
 
 def test_view_keeps_within_its_budget_of_messages(widgets: None, fast: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_module, "BURST", 50.0)
-    monkeypatch.setattr(view_module, "SCREENFUL", 1)
+    monkeypatch.setattr(board_module, "BURST", 50.0)
+    monkeypatch.setattr(board_module, "SCREENFUL", 1)
     experiment = asking(fast, "Describe {{ text }}", data=[{"text": f"t{i}"} for i in range(150)], repeats=1)
     began = time.monotonic()
     view = run_in_view(experiment)
-    allowed = 50 + view_module.RATE_PER_S * (time.monotonic() - began) + view_module.MOST_PER_TICK
-    assert sum(row.cost for row in view._rows.values()) <= allowed
-    assert len(view._rows) < 150
+    allowed = 50 + board_module.RATE_PER_S * (time.monotonic() - began) + board_module.MOST_PER_TICK
+    assert sum(row.cost for row in view._board.rows.values()) <= allowed
+    assert len(view._board.rows) < 150
 
 
 def test_view_that_stays_retries_switches_and_closes(widgets: None) -> None:
@@ -184,9 +184,9 @@ def test_view_that_stays_retries_switches_and_closes(widgets: None) -> None:
         view = GridView(experiment, stays=True)
         experiment.watch(view)
         view.begin()
-        until(lambda: not view._dirty and view._rows)
+        until(lambda: not view._board.dirty and view._board.rows)
         view._header._differences.value = True
-        until(lambda: "vig-came" in str(view._rows["1"]._places[("1", 2)]._output.outputs))
+        until(lambda: "vig-came" in str(view._board.rows["1"]._places[("1", 2)]._output.outputs))
         before = [one.started_at for one in experiment.responses if one.status is Status.ERROR]
         view._header._retry.click()
         until(lambda: experiment.running or experiment.responses[1].started_at not in before)

@@ -10,9 +10,9 @@ from vig_notebook.tuning.grid import baseline_pairs
 from vig_notebook.tuning.responses import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from vig_notebook.tuning import Cell, Example, Experiment, Response, Variant
+    from vig_notebook.tuning import Cell, Example, Experiment, Prompt, Response, Variant
 
     Place = tuple[str, int]
 
@@ -45,6 +45,7 @@ class Sheet:
         variants: The columns.
         places: The cells of each place, in the order of asking.
         rows: The number of each example's row, counted from 0.
+        reference: Earlier prompts, whose cells are not asked.
         has_rows: Whether there is more than one example, so that rows need a head.
     """
 
@@ -55,8 +56,14 @@ class Sheet:
         for cell in experiment.cells:
             self.places.setdefault(place_of(cell), []).append(cell)
         self.rows = {example.id: row for row, example in enumerate(self.examples)}
+        self.reference: Collection[Prompt] = experiment.reference
         self.has_rows = len(self.examples) > 1
         self._bases = {one.index: base for one, base in baseline_pairs(experiment.variants, experiment.baseline)}
+
+    def asked(self, example_id: str) -> list[Cell]:
+        """The cells of a row that are asked."""
+        variants = [one for one in self.variants if one.prompt not in self.reference]
+        return [cell for one in variants for cell in self.places[example_id, one.index]]
 
     def base_of(self, place: Place) -> Place | None:
         """The place that this one is held against; None for a baseline."""
