@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.local.test_smollm2 import STORY, pytestmark, server
+from tests.local.test_smollm2 import STORY, pytestmark
 from vig_notebook.client import Client
 from vig_notebook.errors import BadRequest
 from vig_notebook.wire.chat import ChatRequest, Message
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vig_notebook.local import LocalServer
 
-__all__ = ["pytestmark", "server"]
+__all__ = ["pytestmark"]
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ async def test_answers_one_after_the_other_are_whole(client: Client) -> None:
 
 
 async def test_twelve_calls_are_all_answered(client: Client) -> None:
-    completions = await asyncio.gather(*(client.complete(request(f"Say {number}.", 6)) for number in range(12)))
+    completions = await asyncio.gather(*(client.complete(request(f"Say {number}.", 2)) for number in range(12)))
     assert all(completion.text for completion in completions)
 
 
 async def test_long_prompt_is_read_before_the_first_text(client: Client) -> None:
-    completion = await client.complete(request("word " * 300 + "\nName a fruit.", 4, ignore_eos=True))
+    completion = await client.complete(request("word " * 100 + "\nName a fruit.", 4, ignore_eos=True))
     assert completion.text
     assert completion.timings.first_token_s is not None
 

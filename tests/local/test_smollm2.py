@@ -15,12 +15,13 @@ import aiohttp
 import pytest
 
 from tests.local.test_process import ends_within, parent
-from vig_notebook.local import LocalServer, installed
+from vig_notebook.local import installed
 from vig_notebook.local.model import bundled_weights
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
+    from vig_notebook.local import LocalServer
     from vig_notebook.settings import Endpoint
 
 pytestmark = [
@@ -32,15 +33,6 @@ pytestmark = [
 ]
 
 STORY = "Write a long story about a ship and its captain."
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalServer]:
-    """One process for all tests here; each reaches it from a loop of its own."""
-    made = LocalServer()
-    asyncio.run(made.start("SmolLM2-135M", context_size=2048))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -91,7 +83,7 @@ async def until_slots_are_free(http: aiohttp.ClientSession, endpoint: Endpoint, 
 async def test_markdown_streams_in_pieces(http: aiohttp.ClientSession, endpoint: Endpoint) -> None:
     pieces = []
     prompt = "Write a Markdown list of three fruits."
-    async with asked(http, endpoint, prompt, max_tokens=60) as response:
+    async with asked(http, endpoint, prompt, max_tokens=30) as response:
         assert response.content_type == "text/event-stream"
         async for event in events(response):
             if event["choices"] and (piece := event["choices"][0]["delta"].get("content")):
@@ -118,7 +110,7 @@ async def test_chat_of_three_turns_reads_only_what_is_new(http: aiohttp.ClientSe
     for turn in ("My name is Ada.", "I like the sea.", "What is my name?"):
         messages.append({"role": "user", "content": turn})
         text = ""
-        async with asked(http, endpoint, messages, max_tokens=30, stream_options={"include_usage": True}) as response:
+        async with asked(http, endpoint, messages, max_tokens=10, stream_options={"include_usage": True}) as response:
             async for event in events(response):
                 if event["choices"]:
                     text += event["choices"][0]["delta"].get("content") or ""
@@ -137,7 +129,7 @@ async def test_three_at_once_are_answered_side_by_side(http: aiohttp.ClientSessi
     begun = asyncio.Barrier(3)
 
     async def one(number: int) -> int:
-        async with asked(http, endpoint, f"{STORY} It has {number} masts.", max_tokens=30) as response:
+        async with asked(http, endpoint, f"{STORY} It has {number} masts.", max_tokens=10) as response:
             stream = events(response)
             count = 0
             async for event in stream:
@@ -148,7 +140,7 @@ async def test_three_at_once_are_answered_side_by_side(http: aiohttp.ClientSessi
         return count
 
     async with asyncio.timeout(20):
-        assert await asyncio.gather(*map(one, (2, 3, 4))) == [30, 30, 30]
+        assert await asyncio.gather(*map(one, (2, 3, 4))) == [10, 10, 10]
 
 
 async def test_stop_while_it_writes_frees_the_slot(http: aiohttp.ClientSession, endpoint: Endpoint) -> None:
@@ -174,9 +166,8 @@ async def test_stop_while_it_reads_the_prompt_frees_the_slot(http: aiohttp.Clien
                     assert event["prompt_progress"]["processed"] < event["prompt_progress"]["total"]
                     break
         took.append(await until_slots_are_free(http, endpoint, limit_s=5))
-    assert min(took) <= 1.0, (
-        took
-    )  # the whole prompt takes 8 s; a busy machine takes longer than 0.2 s for a batch or two
+    # The whole prompt takes 8 s; a busy machine takes longer than 0.2 s for a batch or two.
+    assert min(took) <= 1.0, took
 
 
 async def test_prompt_too_long_is_an_error_with_numbers(http: aiohttp.ClientSession, endpoint: Endpoint) -> None:
