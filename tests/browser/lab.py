@@ -31,6 +31,9 @@ STEP_LIMIT_S = 20.0
 """How long a step of a test may take: a kernel starts in 2 s on a quiet machine, in 10 s on a busy one."""
 
 NOTEBOOK = "jupyterapp.shell.currentWidget"
+NO_SPLASH = "!document.getElementById('jupyterlab-splash')"
+"""JupyterLab's splash screen is taken away by a timer, 200 ms after the page or a theme has been loaded. A theme that
+is changed sooner shows it again, the first timer takes it away, and the second throws."""
 SETTINGS: dict[str, dict[str, Any]] = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
@@ -175,7 +178,7 @@ class Notebook:
         self.traffic = Traffic()
         self.page: Page = context.new_page()
         self.page.set_default_timeout(STEP_LIMIT_S * 1000)
-        self.page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self.page_errors.append(error.stack or str(error)))
         self.traffic.watch(self.page)
 
     def open(self, cells: Sequence[str]) -> Page:
@@ -261,7 +264,7 @@ class Notebook:
         """Change the theme: "light" or "dark"."""
         name = f"JupyterLab {kind.capitalize()}"
         self._evaluate("async theme => { await jupyterapp.commands.execute('apputils:change-theme', {theme}); }", name)
-        self._wait_for("theme => document.body.dataset.jpThemeName === theme", name)
+        self._wait_for(f"theme => document.body.dataset.jpThemeName === theme && {NO_SPLASH}", name)
 
     def set_width(self, width_px: int) -> None:
         """Make the window narrower or wider."""
@@ -270,7 +273,7 @@ class Notebook:
     def _load(self) -> None:
         self.page.goto(self.lab.url(f"lab/tree/{self.name}") + "&reset")
         ready = "window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 0"
-        self.page.wait_for_function(f"() => {ready}", timeout=START_LIMIT_S * 1000)
+        self.page.wait_for_function(f"() => {ready} && {NO_SPLASH}", timeout=START_LIMIT_S * 1000)
         self._wait_until_idle()
 
     def _wait_until_idle(self) -> None:
