@@ -371,3 +371,32 @@ def test_run_that_failed_raises_without_the_frames_of_those_who_asked_before(fas
             run.result(LIMIT_S)
         depths.append(len(caught.traceback))
     assert len(set(depths)) == 1
+
+
+@pytest.mark.parametrize("model", ["demo", "demo-reasoning"])
+def test_sink_that_follows_in_mid_answer_is_told_all_of_it_once(slow: Demo, model: str) -> None:
+    class Whole(Recorded):
+        def write(self, delta: Delta) -> None:
+            super().write(delta)
+            self.text += f"{delta.reasoning or ''}"
+
+    first, late = Whole(), Whole()
+    run = slow.ask(model=model, sinks=(first,), max_tokens=12)
+    assert first.first.wait(LIMIT_S)
+    engine().loop.call_soon_threadsafe(run.follow, late)
+    assert run.wait(LIMIT_S)
+    assert late.text == first.text != ""
+    assert (late.calls[0], late.calls[-1]) == ("start", "finish")
+    assert late.calls.count("start") == late.calls.count("finish") == 1
+
+
+def test_sink_that_follows_before_the_first_step_is_told_as_any_other(slow: Demo) -> None:
+    sink, broken = Recorded(), Silent()
+    turn = threading.Event()
+    engine().loop.call_soon_threadsafe(turn.wait, LIMIT_S)
+    run = slow.ask(max_tokens=3)
+    engine().loop.call_soon_threadsafe(run.follow, broken)
+    run.follow(sink)
+    turn.set()
+    assert run.result(LIMIT_S).text == sink.text
+    assert (sink.calls[0], sink.calls.count("start"), sink.calls[-1]) == ("start", 1, "finish")

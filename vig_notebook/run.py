@@ -27,6 +27,7 @@ from vig_notebook.ending import Ending
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.sinks import TextSink
 from vig_notebook.wire.accumulate import Completion
+from vig_notebook.wire.chat import Delta
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from vig_notebook.settings import Endpoint
     from vig_notebook.sinks import Driver, Sink, Source, Stream
-    from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Delta
+    from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest
 
 __all__ = ["Plan", "Run", "RunState"]
 
@@ -132,6 +133,7 @@ class Run:
         self._delta_count = 0
         self._stream: Stream | None = None
         self._completion = Completion()
+        self._is_begun = False
         self._stop_asked = False
         self._pid = os.getpid()
         self._task: asyncio.Task[None] | None = None
@@ -290,7 +292,8 @@ class Run:
             VigthoriaError: The run failed.
             asyncio.CancelledError: It was stopped.
         """
-        self._tell("start")
+        self._is_begun = True
+        self._tell("start", *self._sinks)
         if self._plan.after is not None:
             self.status = "waiting for the turn before"
             await self._plan.after.ended()
@@ -307,6 +310,17 @@ class Run:
         async with engine.slot(self.endpoint):
             self.state, self.status = RunState.CONNECTING, ""
             await self._generate(engine.open(self, on_wait=self._waiting))
+
+    def follow(self, sink: Sink) -> None:
+        """Tell one more sink of a run that has not ended: what has come at once, the rest as it comes."""
+        self._sinks.append(sink)
+        if self._is_begun:
+            self._tell("start", sink)
+        if isinstance(sink, TextSink) and sink in self._sinks:
+            self._writing.append(sink)
+            if self._delta_count:
+                refusal = self._snapshot().refusal
+                self._write(Delta(self.text_so_far, self.reasoning_so_far, refusal), sink)
 
     async def ended(self) -> None:
         """Return when the run has ended, however it ended. Cancelling this stops nothing."""
@@ -335,22 +349,22 @@ class Run:
                     self._pieces.append(delta.content)
                 if delta.reasoning:
                     self._reasoning.append(delta.reasoning)
-                self._write(delta)
+                self._write(delta, *self._writing)
 
     def _begin_streaming(self) -> None:
         if self._clock.first_piece is None:
             self._clock.first_piece = time.monotonic()
             self.state, self.status = RunState.STREAMING, ""
 
-    def _tell(self, verb: Literal["start", "finish"]) -> None:
-        for sink in tuple(self._sinks):
+    def _tell(self, verb: Literal["start", "finish"], *sinks: Sink) -> None:
+        for sink in sinks:
             try:
                 getattr(sink, verb)(self)
             except (Exception, SystemExit):  # noqa: BLE001  a broken display or log must not take the answer with it
                 self._drop(sink)
 
-    def _write(self, delta: Delta) -> None:
-        for sink in self._writing:
+    def _write(self, delta: Delta, *sinks: TextSink) -> None:
+        for sink in sinks:
             try:
                 sink.write(delta)
             except (Exception, SystemExit):  # noqa: BLE001  as above
@@ -372,7 +386,7 @@ class Run:
         else:
             self.state = RunState.DONE
         self.status = ""
-        self._tell("finish")
+        self._tell("finish", *self._sinks)
         self._let_go()
         self._end.reach()
 
