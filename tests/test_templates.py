@@ -8,16 +8,44 @@ import pytest
 
 from vig_notebook.errors import ConfigError, Truncated
 from vig_notebook.templates import render_template, template_names
+from vig_notebook.wire.completion import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Failed:
     """A value that waits and fails when its text is asked for, as a failed run does."""
 
+    def __init__(self, text_so_far: str = "") -> None:
+        self.completion = Completion(text=text_so_far)
+
     def __str__(self) -> str:
-        raise Truncated("The answer was cut off")
+        raise Truncated("The answer was cut off", completion=self.completion)
+
+    @property
+    def text(self) -> str:
+        return str(self)
+
+
+class Broken:
+    """A value whose own code raises what it likes."""
+
+    def __str__(self) -> str:
+        raise OSError("no disk")
+
+    def __iter__(self) -> Iterator[str]:
+        raise OSError("no disk")
+
+    def __call__(self) -> str:
+        return str(self)
+
+    def call(self) -> str:
+        return str(self)
+
+    @property
+    def text(self) -> str:
+        return str(self)
 
 
 class Notebook:
@@ -194,6 +222,8 @@ def test_render_what_would_hang_ends_in_time(source: str, reason: str) -> None:
         "{{ 'a'.rjust(900000000) }}",
         "{{ 'a'.zfill(900000000) }}",
         "{{ '\\t'.expandtabs(900000000) }}",
+        "{{ '\\t'.encode().expandtabs(900000000) }}",
+        "{{ x.encode().replace('y'.encode(), x.encode()) }}",
         "{{ (1).to_bytes(900000000, 'big') }}",
         "{{ '{:>900000000}'.format(1) }}",
         "{{ '{:{w}}'.format(1, w=900000000) }}",
@@ -231,7 +261,7 @@ def test_render_without_memory_is_named() -> None:
             raise MemoryError
 
     assert refused("{{ x }}", x=Greedy()).startswith(
-        "Line 1 of the prompt cannot be filled in: it takes more memory than there is."
+        "The variable 'x' cannot be filled in: line 1 of the prompt uses it. MemoryError: it takes more memory"
     )
 
 
@@ -261,7 +291,10 @@ def test_render_ordinary_sums_are_not_refused() -> None:
         ("{{ 1 / 0 }}", "Line 1 of the prompt cannot be filled in: ZeroDivisionError: division by zero"),
         ("{{ x.nothing }}", "Line 1 of the prompt cannot be filled in: 'str object' has no attribute 'nothing'"),
         ("{{ f(int) }}", "There is no variable 'int'"),
-        ("{{ f('x') }}", "Line 1 of the prompt cannot be filled in: ValueError: invalid literal"),
+        (
+            "{{ f('x') }}",
+            "The variable 'f' cannot be filled in: line 1 of the prompt uses it. ValueError: invalid literal",
+        ),
         ("{% include 'x' %}", "Line 1 of the prompt cannot be filled in: TypeError: no loader"),
     ],
 )
@@ -275,9 +308,44 @@ def test_render_the_cause_of_a_mistake_is_kept() -> None:
     assert isinstance(caught.value.__cause__, ValueError)
 
 
-def test_render_error_of_a_failed_run_passes_through() -> None:
-    with pytest.raises(Truncated):
-        render("{{ run }}", run=Failed())
+@pytest.mark.parametrize("source", ["a\n{{ run }}", "a\n{{ run|upper }}", "a\n{{ run.text }}", "a\n{{ run['text'] }}"])
+def test_render_variable_whose_run_failed_is_named_with_what_to_do(source: str) -> None:
+    assert refused(source, run=Failed(), other="fine") == (
+        "The variable 'run' has no text: line 2 of the prompt uses it, and it failed. "
+        "The answer was cut off. Run the cell that sets run again."
+    )
+
+
+def test_render_variable_whose_run_failed_after_some_text_says_how_to_take_that() -> None:
+    assert refused("{{ run }}", run=Failed("Once upon")).endswith(
+        "Run the cell that sets run again, or take what had come with {{ run.text_so_far }}."
+    )
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ other }} {{ thing }}", "{{ thing.text }}", "{{ thing.call() }}", "{{ thing() }}"]
+)
+def test_render_variable_whose_own_code_raises_is_named_with_the_error(source: str) -> None:
+    assert refused(source, thing=Broken(), other="fine") == (
+        "The variable 'thing' cannot be filled in: line 1 of the prompt uses it. OSError: no disk. "
+        "Look at it in a cell of its own."
+    )
+
+
+def test_render_value_without_a_name_that_raises_is_named_by_its_line() -> None:
+    assert refused("a\n{{ things[0] }}", things=[Broken()]) == (
+        "Line 2 of the prompt cannot be filled in: OSError: no disk. "
+        "To send the text as it stands, without a template, use --raw."
+    )
+    assert refused("{% for run in runs %}{{ run }}{% endfor %}", runs=[Failed()]).startswith(
+        "Line 1 of the prompt cannot be filled in: Truncated: The answer was cut off."
+    )
+
+
+def test_render_error_after_a_variable_was_filled_in_is_not_laid_at_its_door() -> None:
+    assert refused("{{ x }}{% for a in thing %}{% endfor %}", x="text", thing=Broken()).startswith(
+        "Line 1 of the prompt cannot be filled in: OSError: no disk."
+    )
 
 
 def test_render_interrupt_while_waiting_passes_through() -> None:
