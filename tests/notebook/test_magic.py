@@ -79,6 +79,38 @@ def test_cell_takes_an_earlier_run_into_its_prompt(shell: InteractiveShell) -> N
     assert sent == f"Translate: {shell.user_ns['first'].text}"
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    ["{{ open('/etc/passwd').read() }}", "{{ exit }}", "{{ quit() }}", "{{ get_ipython() }}", "{{ input() }}",
+     "{{ In }}", "{{ __builtins__ }}", "{{ _ }}"],
+)  # fmt: skip
+def test_cell_reaches_nothing_that_ipython_put_among_the_variables(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], prompt: str
+) -> None:
+    shell.run_cell("'an output'")
+    cell(shell, "-o run", prompt)
+    assert "There is no variable '" in capsys.readouterr().out
+    assert "run" not in shell.user_ns
+
+
+def test_cell_takes_a_variable_of_the_users_own_with_such_a_name(shell: InteractiveShell) -> None:
+    shell.run_cell("open = 'at nine'")
+    cell(shell, "-o run", "The shop is open {{ open }}")
+    assert shell.user_ns["run"].request.to_body()["messages"][0]["content"] == "The shop is open at nine"
+
+
+def test_cell_with_a_failed_run_in_its_prompt_names_it(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell(shell, "-m demo-cut -o failed", "Hello")
+    capsys.readouterr()
+    cell(shell, "-o next", "Translate: {{ failed }}")
+    printed = capsys.readouterr().out
+    assert "The variable 'failed' has no text" in printed
+    assert "Run the cell that sets failed again, or take what had come with {{ failed.text_so_far }}." in printed
+    assert "next" not in shell.user_ns
+
+
 def test_cell_with_raw_sends_braces_as_they_stand(shell: InteractiveShell) -> None:
     cell(shell, "--raw -o run", "What is {{ this }}?")
     assert shell.user_ns["run"].request.to_body()["messages"][0]["content"] == "What is {{ this }}?"

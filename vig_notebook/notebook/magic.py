@@ -17,6 +17,7 @@ from vig_notebook.notebook.commands import run_command
 from vig_notebook.notebook.dry_run import request_bundle
 from vig_notebook.notebook.options import cell_options, is_grid, parse_line, parser_of, text_or_file
 from vig_notebook.notebook.show import FrontEnd, front_end, show
+from vig_notebook.notebook.variables import user_variables
 from vig_notebook.notebook.words import error_card, error_text
 from vig_notebook.run import Run
 from vig_notebook.store import GOES_ON, continue_chat, fork_chat
@@ -194,8 +195,8 @@ class Vigthoria(Magics):
     def _question(self, options: argparse.Namespace, cell: str, chat: Chat | None) -> Question:
         prompt = cell.rstrip("\n")
         if not options.raw:
-            names = self._names
-            prompt = render_template(prompt, names.__getitem__, known=[n for n in names if not n.startswith("_")])
+            names = user_variables(self._shell)
+            prompt = render_template(prompt, names.__getitem__, known=names)
         system = text_or_file(options.system) or self.system
         if chat is not None and not options.dry_run:
             chat.system = system or chat.system

@@ -17,6 +17,7 @@ from IPython.display import display
 from vig_notebook.errors import ConfigError
 from vig_notebook.notebook.grid.show import show_grid
 from vig_notebook.notebook.options import LISTS, nearest, text_or_file
+from vig_notebook.notebook.variables import user_variables
 from vig_notebook.notebook.workbook import Workbook, workbook
 from vig_notebook.render import escape_text
 from vig_notebook.tuning import Experiment, Prompt, scorer
@@ -76,7 +77,7 @@ def run_grid(magic: Defaults, options: argparse.Namespace, line: str, text: str,
         KeyboardInterrupt: Interrupted while waiting.
     """
     _refuse_what_no_grid_has(options)
-    cell = _Cell(magic, options, shell.user_ns)
+    cell = _Cell(magic, options, user_variables(shell))
     book = workbook()
     if options.name in book.experiments:
         book.experiments[options.name].stop()  # its view is gone with the cell's output
