@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import pickle
 import random
@@ -205,8 +206,12 @@ def test_tool_calls_take_linear_time() -> None:
         built(*(call_chunk(index, f"id{index}", "f", "\ud83d") for index in range(count))).mark_done()
         return time.process_time() - start
 
-    once = min(cpu_s(500) for _ in range(3))
-    assert cpu_s(4000) < 20 * once
+    gc.disable()  # a collection takes as long as everything else that is alive in this process
+    try:
+        once = min(cpu_s(500) for _ in range(3))
+        assert min(cpu_s(4000) for _ in range(2)) < 20 * once
+    finally:
+        gc.enable()
 
 
 def test_tool_call_piece_gets_the_index_of_its_call() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -160,6 +161,31 @@ def test_feed_any_cut_changes_nothing(body: bytes, places: list[int], *, lenient
 @given(body=STREAMS, places=st.lists(st.integers(0, 200), max_size=8), cap=st.integers(1, 20))
 def test_feed_any_cut_reaches_the_same_cap(body: bytes, places: list[int], cap: int) -> None:
     assert feed_all(cut_at(body, places), cap=cap) == feed_all([body], cap=cap)
+
+
+def test_feed_usual_gives_the_data_of_one_line_events() -> None:
+    decoder = EventStreamDecoder()
+    assert decoder.feed(b"data: 0\n\nda") == [E(data="0")]
+    assert decoder.feed_usual(b"ta: 1\n\ndata: 2\n\ndata: 3") == ["1", "2"]
+    assert decoder.feed(b"\n\n") == [E(data="3")]
+    assert decoder.feed_usual(b"data: \xff\n\ndata: \n\ndat") == ["\ufffd", ""]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"data: 1", b"data: 1\n", b"data: 1\r\n\r\n", b"data:1\n\n", b"data: 1\n\n\n\n", b"\n\n"),
+        *(b"data: 1\n\n{}\n", b"data: 1\n\nerror: 2\n", b"data: 1\n\ndata: 2\n"),
+        *(b"data: 1\ndata: 2\n\n", b": c\n\ndata: 1\n\n", b"data: 1\n\nid: 7\ndata: 2\n\n", b"data: %d\n\n" % 10**99),
+    ],
+)
+def test_feed_usual_reads_nothing_of_what_is_otherwise(data: bytes) -> None:
+    decoder, other = (EventStreamDecoder(max_line_bytes=99, lenient=True) for _ in range(2))
+    assert decoder.feed(b"data: 0\n\n") == other.feed(b"data: 0\n\n") == [E(data="0")]
+    assert decoder.feed_usual(data) is None
+    with suppress(TooLarge):
+        assert decoder.feed(data) == other.feed(data)
+    assert decoder.pending_data == other.pending_data
 
 
 def test_feed_gives_an_event_at_its_blank_line_and_not_later() -> None:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatStream"]
 
-CHUNK_CHARS: Final = 16
-"""No chunk is as short; `[DONE]` and signs of life are, unless they are padded."""
-
 _OWN_EVENTS: Final = frozenset({"message", "error"})
 
 
@@ -151,14 +148,16 @@ class ChatStream:
 
     def _take(self, body: AnswerBody, data: bytes) -> None:
         self._has_begun = True
+        texts = body.feed_usual(data) if self._first_token_s is not None else None
+        if texts is not None:
+            if data[-2:] != b"\n\n" and body.ends_in_done:
+                texts.append(DONE.data)
+            self._chunks = self._usual_chunks_of(texts)
+            return
         events = body.feed(data)
         if data[-2:] != b"\n\n" and body.ends_in_done:
             events.append(DONE)  # the server may hold the connection: no line end comes
-        texts = [event.data for event in events if event.event == "message"]
-        if self._first_token_s is None or len(texts) < len(events) or min(map(len, texts), default=0) < CHUNK_CHARS:
-            self._chunks = self._chunks_of(events)
-        else:
-            self._chunks = self._usual_chunks_of(texts)
+        self._chunks = self._chunks_of(events)
 
     def _finish(self, body: AnswerBody, cut: TimedOut | Truncated) -> None:
         """Decide whether the answer is whole, when no more bytes come.
@@ -184,8 +183,6 @@ class ChatStream:
                 if is_done(text):
                     yield from self._done()
                     return
-                chunk = decode_chunk(text)
-            if len(chunk.choices) > 1:
                 chunk = decode_chunk(text)
             yield add(chunk)
         if self._builder.delta_count > before:

@@ -49,12 +49,9 @@ def decode_chunk(data: str | bytes, *, event: str = "message") -> ChatCompletion
         if event in _SIGNS_OF_LIFE:
             return ChatCompletionChunk()
     try:
-        chunk = decode_usual(data)
+        return decode_usual(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        chunk = decode_leniently(_as_text(data))
-    if len(chunk.choices) > 1:
-        _tell_apart(chunk.choices)
-    return chunk
+        return decode_leniently(_as_text(data))
 
 
 def is_done(data: str) -> bool:
@@ -66,13 +63,6 @@ def _as_text(data: str | bytes) -> str:
     return data if isinstance(data, str) else data.decode("utf-8", "replace")
 
 
-def _tell_apart(choices: list[Choice]) -> None:
-    """Let the place say which choice it is where the server gave no index, or the same to all."""
-    if len({choice.index for choice in choices}) == 1:
-        for place, choice in enumerate(choices):
-            choice.index = place
-
-
 def _decode_unknown_type(_: type, value: object) -> Usage:
     return Usage.from_dict(value)
 
@@ -80,6 +70,6 @@ def _decode_unknown_type(_: type, value: object) -> Usage:
 decode_usual: Final = msgspec.json.Decoder(ChatCompletionChunk, dec_hook=_decode_unknown_type).decode
 """The chunk in data of the usual shape, for the path of every token.
 
-Raises `msgspec.DecodeError`, `UnicodeError` or `RecursionError` for every other shape, and leaves
-several choices as they are: what `decode_chunk` is for.
+Raises `msgspec.DecodeError`, `UnicodeError` or `RecursionError` for every other shape, which is what
+`decode_chunk` is for.
 """

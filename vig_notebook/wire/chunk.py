@@ -21,10 +21,13 @@ _HIGHEST_COUNT: Final = 2**63 - 1
 if TYPE_CHECKING:
     FinishReason = str
     ObjectName = str
+    Choices = list["Choice"]
 else:
     # Other words are right too, but "", "null" and "error" have to be looked at: not on the fast way.
     FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
     ObjectName = Literal["chat.completion.chunk"]
+    # Of several choices it has to be looked at which is which.
+    Choices = Annotated[list["Choice"], Meta(max_length=1)]
 
 
 class Usage:
@@ -148,7 +151,7 @@ class ChatCompletionChunk(Struct, forbid_unknown_fields=True, gc=False, repr_omi
         service_tier: The server's name for how it was served.
     """
 
-    choices: list[Choice] = field(default_factory=list)
+    choices: Choices = field(default_factory=list)
     usage: Usage | None = None
     id: str | None = None
     model: str | None = None

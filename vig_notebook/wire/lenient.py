@@ -61,12 +61,12 @@ def _decode(words: str) -> ChatCompletionChunk:
 def _chunk(value: dict[str, Any]) -> ChatCompletionChunk:
     extra = {name: member for name, member in value.items() if name not in _KNOWN}
     usage = value.get("usage")
+    given = enumerate(_list(value.get("choices"), "choices"))
+    choices = [_choice(choice, place) for place, choice in given if choice is not None]
+    if len(choices) > 1:
+        _tell_apart(choices)
     return ChatCompletionChunk(
-        choices=[
-            _choice(choice, place)
-            for place, choice in enumerate(_list(value.get("choices"), "choices"))
-            if choice is not None
-        ],
+        choices=choices,
         usage=Usage.from_dict(usage) if isinstance(usage, dict) else None,
         id=_words(value.get("id")),
         model=_words(value.get("model")),
@@ -76,6 +76,13 @@ def _chunk(value: dict[str, Any]) -> ChatCompletionChunk:
         system_fingerprint=_words(value.get("system_fingerprint")),
         service_tier=_words(value.get("service_tier")),
     )
+
+
+def _tell_apart(choices: list[Choice]) -> None:
+    """Let the place say which choice it is where the server gave no index, or the same to all."""
+    if len({choice.index for choice in choices}) == 1:
+        for place, choice in enumerate(choices):
+            choice.index = place
 
 
 def _choice(value: object, place: int) -> Choice:
