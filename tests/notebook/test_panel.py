@@ -11,6 +11,7 @@ import pytest
 
 from tests.demos import LIMIT_S
 from vig_notebook import Panel
+from vig_notebook.api import ask, question
 from vig_notebook.chats import Chat, named_chat
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
@@ -134,6 +135,30 @@ def test_panels_are_independent_and_share_a_named_chat(shell: InteractiveShell) 
     shell.run_cell("%%vigthoria --chat plan\nAnd now?\n").raise_error()
     assert len(one.chat.turns) == 2
     assert repr(one) == "<Panel plan, 2 turns>"
+
+
+def test_panel_begins_with_the_defaults_of_the_magic(
+    shell: InteractiveShell, widgets: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", KEY)
+    shell.run_line_magic("vigthoria", "set temperature=0.5 max_tokens=20 top_p=0.9 seed=7 system='Be kind' model=mine")
+    shell.run_line_magic("vigthoria", "set base_url=http://127.0.0.1:9/v1 key_env=OTHER_KEY")
+    panel = Panel(seed=8)
+    view = view_of(panel)
+    names = ("Model", "System prompt", "Temperature", "Top-p", "Max tokens", "Seed")
+    assert [find(view.box, name).value for name in names] == ["mine", "Be kind", "0.5", "0.9", "20", "8"]
+    find(view.box, "Temperature").value = ""
+    sent = panel.question("Hello", after=None).request
+    assert (sent.model, sent.temperature, sent.max_tokens, sent.top_p, sent.seed) == ("mine", None, 20, 0.9, 8)
+    assert panel.server_options == {"base_url": "http://127.0.0.1:9/v1", "key_env": "OTHER_KEY", "profile": None}
+
+
+def test_server_that_is_given_takes_nothing_from_that_of_the_magic(shell: InteractiveShell) -> None:
+    shell.run_line_magic("vigthoria", "set base_url=http://127.0.0.1:9/v1 key_env=OTHER_KEY system='Be kind'")
+    named_chat("plan").system = "Be brief"
+    panel = Panel(chat="plan", base_url="http://127.0.0.1:8/v1")
+    assert panel.server_options == {"base_url": "http://127.0.0.1:8/v1", "key_env": None, "profile": None}
+    assert panel.chat.system == "Be brief"
 
 
 def test_stop_ends_what_the_panel_started_and_keeps_the_text(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,15 +332,83 @@ def test_clear_asks_once(panel: Panel) -> None:
     assert clear.description == "Clear"
 
 
-def test_turn_of_a_cell_is_shown_when_it_has_ended(shell: InteractiveShell, widgets: Callable[[], list[Any]]) -> None:
+def until(holds: Callable[[], bool]) -> None:
+    """Let the streaming thread turn until something holds."""
+    deadline = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        settle()
+
+
+def of_a_panel(widgets: list[Any]) -> list[str]:
+    """The widgets that a panel is made of, without their layouts and styles."""
+    names = (type(one).__name__ for one in widgets)
+    return [name for name in names if name in {"VBox", "HBox", "Button", "Output", "PromptWidget"}]
+
+
+def of_a_cell(chat: str, prompt: str) -> Run:
+    """Ask as a cell with `--chat` does."""
+    return ask(question(prompt, chat=named_chat(chat)), chat=named_chat(chat))
+
+
+def test_turn_of_a_cell_streams_into_the_panel_which_can_stop_it(
+    shell: InteractiveShell, widgets: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "30")
     panel = Panel(chat="plan")
     view = view_of(panel)
-    shell.run_cell("%%vigthoria --chat plan\nWrite a haiku about snow\n").raise_error()
-    deadline = time.monotonic() + LIMIT_S
-    while find(view.box, "Copy") is None and time.monotonic() < deadline:  # the last that is made of a turn
-        settle()
-    assert "haiku about snow" in html(view.box)
-    assert "scripted answers" in html(view.box)
+    run = of_a_cell("plan", "Write a long story about snow")
+    settle()
+    answer = view._conversation.view_of(panel.chat.turns[0]).answer.box
+    until(lambda: bool(html(answer)))
+    assert not run.state.ended
+    assert view._prompt.widget.busy
+    assert "Streaming" in view._status.value
+    assert view._prompt.widget.announcement == ""  # the cell's own view says it
+    view.send_typed("Me too")
+    assert "An answer is still coming" in html(view._notice.widget)
+    late = view_of(Panel(chat="plan"))
+    until(lambda: len(html(late._conversation.box)) > 400)
+    late.stop_typed()
+    assert run.wait(LIMIT_S)
+    settle()
+    assert "· stopped</div>" in html(view.box)
+    assert html(late._conversation.box) == html(view._conversation.box)
+    assert not view._prompt.widget.busy
+    assert find(view.box, "Copy") is not None
+
+
+def test_panel_cleared_or_frozen_in_mid_answer_leaves_no_widget(
+    panel: Panel, widgets: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "30")
+    view = view_of(panel)
+    left: list[list[str]] = []
+    for word in ("snow", "rain"):
+        view.send_typed(f"Write a long story about {word}")
+        until(lambda: "Streaming" in view._status.value)
+        view.clear()
+        wait(panel)
+        assert panel.last is not None
+        assert panel.last.state is RunState.STOPPED
+        left.append(of_a_panel(widgets()))
+    assert left[0] == left[1]
+    view.send_typed("Write a long story about hail")
+    until(lambda: "Streaming" in view._status.value)
+    panel.freeze()
+    assert [turn.ended for turn in panel.chat.turns] == [True]
+    assert of_a_panel(widgets()) == []
+
+
+def test_several_runs_show_the_state_of_the_first(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "30")
+    view = view_of(panel)
+    _ = panel.ask("Write a long story about snow", after=None)
+    second = panel.ask("Go on", after=panel.chat.current)
+    until(lambda: "Streaming" in view._status.value)
+    assert panel.running[1] is second
+    view.show_status(second)
+    assert "Streaming" in view._status.value
 
 
 def test_long_conversation_shows_its_end_and_more_when_asked(
@@ -376,7 +469,7 @@ def test_freeze_closes_the_widgets_and_forgets_the_chat(panel: Panel, widgets: C
     wait(panel)
     panel.freeze()
     assert panel.chat.listeners == []
-    assert not [one for one in widgets() if type(one).__name__ in {"VBox", "Button", "Output", "PromptWidget"}]
+    assert of_a_panel(widgets()) == []
     panel.freeze()
     assert len(panel.chat.turns) == 1
 

@@ -39,8 +39,11 @@ def test_person_gets_the_widget_and_a_record_that_grows_in_the_same_cell(kernel:
 
 def test_program_gets_the_record_alone_and_waits(kernel: Kernel) -> None:
     kernel.run(SETUP)
-    kernel.run("_ = panel.send('Write a haiku about rain'); assert _.state.ended")
+    sent = kernel.run("_ = panel.send('Write a haiku about rain'); assert _.state.ended")
     assert kernel.reply["status"] == "ok"
+    (answer,) = [one["content"]["data"] for one in sent if one["msg_type"] == "display_data"]
+    assert set(answer) == {"text/html", "text/plain"}
+    assert "scripted answers, no model" in answer["text/plain"]
     (shown,) = [one for one in kernel.run("panel") if one["msg_type"] == "display_data"]
     assert set(shown["content"]["data"]) == {"text/html", "text/plain"}
     assert "haiku about rain" in shown["content"]["data"]["text/plain"]

@@ -155,6 +155,17 @@ class Chat:
         return self.current.path if self.current is not None else []
 
     @property
+    def running(self) -> list[Run]:
+        """The runs of its turns that have not ended, on whatever branch and from whatever door."""
+        found, waiting = [], list(self.roots)
+        while waiting:
+            turn = waiting.pop()
+            waiting += turn.children
+            if turn.run is not None and not turn.run.state.ended:
+                found.append(turn.run)
+        return found
+
+    @property
     def messages(self) -> list[dict[str, object]]:
         """The current path as dicts, the system prompt first."""
         return [message.to_dict() for message in self.to_messages()]

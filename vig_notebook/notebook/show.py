@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from vig_notebook.sinks import Sink
     from vig_notebook.wire.chat import Delta
 
-__all__ = ["FrontEnd", "front_end", "show"]
+__all__ = ["FrontEnd", "front_end", "show", "show_record"]
 
 
 AT_ONCE_S = 0.15
@@ -94,7 +94,9 @@ def show(
         case FrontEnd.PERSON:
             return _stream(start, form=form)
         case FrontEnd.HEADLESS:
-            return _record(start, form=form)
+            run = start()
+            show_record(run, form=form)
+            return run
         case FrontEnd.TERMINAL:
             return _print(start, form=form)
 
@@ -111,15 +113,18 @@ def _stream(start: Callable[..., Run], *, form: Format) -> Run:
     return run
 
 
-def _record(start: Callable[..., Run], *, form: Format) -> Run:
-    run = start()
+def show_record(run: Run, *, form: Format = "markdown") -> None:
+    """Wait for the end, and show the record as an output of the cell.
+
+    Raises:
+        KeyboardInterrupt: Interrupted while waiting; the run is stopped, what came is shown.
+    """
     try:
         run.wait()
     finally:
         run.wait()  # after an interrupt the run is stopped, and its end is near
         bundle, metadata = record(run, form=form)
         display(bundle, raw=True, metadata=metadata)
-    return run
 
 
 def _print(start: Callable[..., Run], *, form: Format) -> Run:

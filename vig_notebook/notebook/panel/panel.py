@@ -11,9 +11,10 @@ from vig_notebook.api import ask, question
 from vig_notebook.chats import Chat
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.interrupt import watch_interrupts
+from vig_notebook.notebook.panel.defaults import magic_settings, server_choice
 from vig_notebook.notebook.panel.form import Form
 from vig_notebook.notebook.panel.saved import bundle
-from vig_notebook.notebook.show import FrontEnd, front_end
+from vig_notebook.notebook.show import FrontEnd, front_end, show_record
 from vig_notebook.servers import choose
 from vig_notebook.store import continue_chat
 from vig_notebook.templates import render_template
@@ -59,11 +60,13 @@ class Panel:
     ) -> None:
         """Make a panel; nothing is shown, started or asked.
 
+        What is not given begins as `%config Vigthoria` has it, where the extension is loaded.
+
         Args:
             chat: The name of a conversation, shared with `%%vigthoria --chat NAME`, or a conversation; by
                 default a new one without a name.
             model: The model; by default the one of the server or its profile.
-            system: The system prompt; by default that of the chat.
+            system: The system prompt; by default that of the chat, if it has one.
             temperature: As the API's member of this name, as are the next four; each has a field in the panel.
             top_p: See the API.
             max_tokens: See the API.
@@ -74,12 +77,15 @@ class Panel:
             key_env: Name of the environment variable that holds the key.
             profile: Name of a profile in the settings file.
         """
+        settings = magic_settings()
         self.chat = chat if isinstance(chat, Chat) else continue_chat(chat)[0] if chat else Chat("")
-        self.chat.system = system or self.chat.system
+        self.chat.system = system or self.chat.system or settings.get("system")
         self.last: Run | None = None
         given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed, "stop": stop}
-        self._form = Form.of(model=model, parameters=given)
-        self._server = {"base_url": base_url, "key_env": key_env, "profile": profile}
+        begun = {name: settings.get(name) if value is None else value for name, value in given.items()}
+        self._form = Form.of(model=model or settings.get("model"), parameters=begun)
+        server = {"base_url": base_url, "key_env": key_env, "profile": profile}
+        self._server = server_choice(server, settings if api_key is None else {})
         self._api_key = api_key
         self._runs: list[Run] = []
         self._view: PanelView | None = None
@@ -87,7 +93,10 @@ class Panel:
     # What a user calls.
 
     def send(self, text: str) -> Run:
-        """Send a prompt as the next turn. Returns at once, but waits for the end where no person looks on.
+        """Send a prompt as the next turn. Returns at once.
+
+        Where no person looks on it waits for the end, and the cell shows the answer's record, as one with
+        `%%vigthoria` does.
 
         Args:
             text: The prompt; `{{ name }}` is filled in from the notebook's variables.
@@ -98,11 +107,11 @@ class Panel:
         run = self.ask(text, after=self.chat.current)
         shell = get_ipython()
         if shell is not None and front_end(shell) is not FrontEnd.PERSON:
-            run.wait()
+            show_record(run)
         return run
 
     def stop(self) -> None:
-        """Stop what this panel has started. The text that came is kept."""
+        """Stop what comes in this conversation, from whatever door. The text that came is kept."""
         for run in self.running:
             run.stop()
 
@@ -124,9 +133,13 @@ class Panel:
 
     @property
     def running(self) -> list[Run]:
-        """What this panel has started and has not ended."""
-        self._runs = [run for run in self._runs if not run.state.ended]
-        return list(self._runs)
+        """What comes in this conversation and has not ended, oldest first; a cell may have asked it."""
+        own = [run for run in self._runs if not run.state.ended]
+        return sorted({*own, *self.chat.running}, key=lambda run: run.created_at)
+
+    def has_started(self, run: Run) -> bool:
+        """Whether this panel has asked what comes in a run, or what came last."""
+        return run is self.last or run in self._runs
 
     @property
     def server_options(self) -> dict[str, str | None]:
@@ -174,16 +187,12 @@ class Panel:
         """
         asked = self.question(text, after=after, is_template=is_template)
         self.chat.current = after
-        view = self._view
-        sinks, labels = ((view.sink(),), {"view": view.id}) if view is not None else ((), None)
-        run = ask(asked, sinks=sinks, chat=self.chat, labels=labels)
+        run = ask(asked, chat=self.chat)
         turn = self.chat.current
         if turn is not None and turn.run is run and turn.prompt != text:
             turn.source = text
         self.last = run
-        self._runs.append(run)
-        if view is not None:
-            view.sync_soon()
+        self._runs = [*(one for one in self._runs if not one.state.ended), run]
         watch_interrupts()
         return run
 

@@ -1,4 +1,4 @@
-"""The sink of one run of the panel, and what a screen reader is told of it."""
+"""The sink of one turn of the panel, and what a screen reader is told of it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ANNOUNCE_S = 2.0
 class Panelled(Protocol):
     """What a stage needs of the panel's view. On the streaming thread."""
 
-    def open(self, run: Run) -> TurnView | None:
-        """The view of the turn that a run answers; None when the turn was forgotten already."""
+    def announces(self, run: Run) -> bool:
+        """Whether a screen reader is told here of a run: a cell's own view tells of a cell's."""
 
     def show_status(self, run: Run) -> None:
         """Show state and times."""
@@ -66,54 +66,50 @@ class Announcer:
 
 
 class Stage:
-    """Finds the turn that a run answers, and paints it."""
+    """Paints the answer of a turn as it comes, whoever asked: this panel, a cell, or another panel."""
 
-    def __init__(self, panel: Panelled, announcer: Announcer) -> None:
+    def __init__(self, panel: Panelled, turn: TurnView, announcer: Announcer) -> None:
         self._panel = panel
+        self._turn = turn
         self._announcer = announcer
-        self._turn: TurnView | None = None
-        self._painter: Painter | None = None
+        self._painter = Painter(self)
         self._run: Run | None = None
 
     def start(self, run: Run) -> None:
         """Begin to paint."""
         self._run = run
-        self._turn = self._panel.open(run)
-        if self._turn is not None:
-            self._painter = Painter(self)
-            self._painter.start(run)
+        self._painter.start(run)
 
     def write(self, delta: Delta) -> None:
         """Take a piece."""
-        if self._painter is not None:
-            self._painter.write(delta)
+        self._painter.write(delta)
 
     def finish(self, run: Run) -> None:
         """Paint what is left."""
-        if self._run is None:  # it was stopped before its first step
-            self.start(run)
-        if self._painter is not None:
-            self._painter.finish(run)
+        self._run = run  # also of one that was stopped before its first step
+        self._painter.finish(run)
         self._panel.ended()
 
     def show_status(self, run: Run) -> None:
         """Show state, times and tokens, and announce a new state."""
         self._panel.show_status(run)
-        self._announcer.state(run)
+        if self._panel.announces(run):
+            self._announcer.state(run)
 
     def paint_answer(self, renderer: Renderer) -> None:
         """Bring the segments up to date."""
-        if self._turn is not None and self._run is not None:
+        if not self._turn.is_closed:
             self._turn.answer.paint_answer(renderer)
+        if self._run is not None and self._panel.announces(self._run):
             self._announcer.text(self._run)
 
     def paint_reasoning(self, renderer: Renderer, *, seconds: float, over: bool) -> None:
         """Bring the folded reasoning up to date."""
-        if self._turn is not None:
+        if not self._turn.is_closed:
             self._turn.answer.paint_reasoning(renderer, seconds=seconds, over=over)
 
     def end(self, run: Run) -> None:
         """Show what stands below the text, and the buttons."""
-        if self._turn is not None:
+        if not self._turn.is_closed:
             self._turn.answer.end(run)
             self._turn.end()

@@ -88,6 +88,7 @@ class TurnView:
         self.answer = AnswerView()
         self._shared = shared
         self._act = act
+        self.is_closed = False
         self._place: tuple[int, int] = (1, 1)
         self._counted: widgets.Label | None = None
         self._question = widgets.Output(outputs=html_output(question_html(turn)), layout=shared.layout)
@@ -117,7 +118,8 @@ class TurnView:
             self._show_place()
 
     def close(self) -> None:
-        """Close the widgets."""
+        """Close the widgets; what still comes is painted no more."""
+        self.is_closed = True
         self.answer.close()
         bar = self._bar.children if self._bar is not None else ()
         for widget in (*bar, *([self._bar] if self._bar is not None else []), self._question, self.box):

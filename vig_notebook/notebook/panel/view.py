@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
@@ -47,7 +46,6 @@ class PanelView:
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._editing: Turn | None = None
-        self.id = uuid.uuid4().hex[:8]
         self._frozen = False
         self._pages_loaded = 0
         self._sync_asked = False
@@ -80,10 +78,6 @@ class PanelView:
         transcript = Transcript(CellOutput(shell))
         transcript.show(self._panel.chat)
         self._displays = [*self._displays, (handle.display_id, transcript)][-MOST_DISPLAYS:]
-
-    def sink(self) -> Stage:
-        """Where the text of the next run goes."""
-        return Stage(self, Announcer(self._prompt.announce))
 
     def freeze(self) -> None:
         """Take the widgets away; the record stays."""
@@ -172,17 +166,14 @@ class PanelView:
             self._sync_asked = True
             self._soon(self._sync)
 
-    def open(self, run: Run) -> TurnView | None:
-        """The view of the turn that a run answers; None when the turn was forgotten already."""
-        turn = next((turn for turn in self._panel.chat.turns if turn.run is run), None)
-        if turn is None:
-            return None
-        view = self._conversation.view_of(turn)
-        self._sync()
-        return view
+    def announces(self, run: Run) -> bool:
+        """Whether this panel has asked it."""
+        return self._panel.has_started(run)
 
     def show_status(self, run: Run) -> None:
-        """Show state and times of a run."""
+        """Show state and times of a run; of several, those of the one that the others wait for."""
+        if run in self._panel.running[1:]:
+            return
         self._status.value = f'<div class="vig-status">{status_html(run)}</div>'
 
     def ended(self) -> None:
@@ -200,31 +191,23 @@ class PanelView:
         for view in self._conversation.show(chat):
             self._fill(view)
         self._drawer.show_system(chat.system or "")
-        self._prompt.show_busy(busy=bool(self._panel.running))
-        if not self._panel.running:
+        is_busy = bool(self._panel.running)
+        self._prompt.show_busy(busy=is_busy)
+        if not is_busy:
             self._status.value = f'<div class="vig-status">{escape_text(context_words(chat))}</div>'
         keeper = self._prompt.keep_record if self._pages_loaded > 1 else None
         for _, transcript in self._displays:
             transcript.show(chat, keeper=keeper)
 
     def _fill(self, view: TurnView) -> None:
-        """Show an answer that this panel does not paint: a loaded one, or one asked for by a cell."""
-        outcome = view.turn.outcome
-        if outcome is None:
-            view.end()
-        elif outcome.state.ended:
-            view.answer.show(outcome)
-            view.end()
-        elif view.turn.run is not None and view.turn.run.labels.get("view") != self.id:
-            engine().run(self._fill_later(view, view.turn.run))
-
-    async def _fill_later(self, view: TurnView, run: Run) -> None:
-        await run.ended()
-        if self._frozen:
+        """Show the answer of a turn, or paint it as it comes."""
+        turn = view.turn
+        if turn.run is not None and not turn.run.state.ended:
+            turn.run.follow(Stage(self, view, Announcer(self._prompt.announce)))
             return
-        view.answer.show(run)
+        if turn.outcome is not None:
+            view.answer.show(turn.outcome)
         view.end()
-        self._sync()
 
     # What the buttons of a turn do, on any thread.
 
@@ -260,7 +243,9 @@ class PanelView:
     def _try_to_ask(self, text: str, *, after: Turn | None, is_template: bool = True) -> bool:
         is_asked = False
         try:
-            if not self._panel.running:
+            if self._panel.running:
+                self._say("An answer is still coming: press Stop first, or wait for its end.")
+            else:
                 _ = self._panel.ask(text, after=after, is_template=is_template)
                 is_asked = True
                 self._notice.hide()
