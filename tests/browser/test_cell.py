@@ -187,6 +187,59 @@ def test_record_reads_the_same_after_save_restart_and_reload(notebook: Notebook)
     assert "Error displaying widget" not in before
 
 
+def test_answer_saved_in_mid_stream_and_reloaded_becomes_a_record(notebook: Notebook) -> None:
+    notebook.open([FAST, POEM])
+    notebook.run_cell(0)
+    start_and_see_text(notebook, 1)
+    (output,) = saved_outputs(notebook, 1)
+    assert "%vigthoria show" in "".join(output["data"]["text/plain"])  # for who has the file only
+    notebook.reload()
+    notebook.wait_for_output_text(1, FOOTER)
+    before = notebook.output_text(1)
+    assert_record(notebook, 1, "lighthouse")
+    notebook.restart_kernel()
+    notebook.reload()
+    notebook.wait_for_output_text(1, FOOTER)
+    assert notebook.output_text(1) == before
+
+
+def test_answer_that_ended_while_no_page_was_open_becomes_a_record(notebook: Notebook) -> None:
+    wait = "import pathlib, threading\nended = pathlib.Path(f'{poem.id}.ended')\nprint(ended)\n"
+    wait += "threading.Thread(target=lambda: (poem.wait(), ended.touch())).start()"
+    page = notebook.open([FAST, POEM, wait])
+    notebook.run_cell(0)
+    start_and_see_text(notebook, 1)
+    notebook.run_cell(2)
+    ended = notebook.lab.notebooks / notebook.output_text(2).strip()
+    notebook.save()
+    page.goto("about:blank")
+    while not ended.exists():
+        page.wait_for_timeout(50)
+    notebook.reload()
+    notebook.wait_for_output_text(1, FOOTER)
+    page.wait_for_function("() => !document.querySelector('.vig-view')")
+    assert_record(notebook, 1, "lighthouse")
+
+
+def test_kernel_that_restarts_in_mid_stream_leaves_the_text_and_says_where_the_rest_is(notebook: Notebook) -> None:
+    notebook.open([LOAD, POEM])
+    notebook.run_cell(0)
+    start_and_see_text(notebook, 1)
+    notebook.wait_for_output_text(1, "lighthouse")
+    notebook.save()
+    notebook.restart_kernel()
+    notebook.wait_for_output_text(1, "The kernel ended before this answer did")
+    shown = notebook.output_text(1)
+    assert "lighthouse" in shown
+    assert re.search(r"%vigthoria show [0-9a-f]{8}", shown)
+    assert notebook.stop_button(1).count() == 0
+    notebook.reload()  # what was saved was the view
+    notebook.wait_for_output_text(1, "This answer was not saved")
+    assert "Error displaying widget" not in notebook.output_text(1)
+    (output,) = saved_outputs(notebook, 1)
+    assert set(output["data"]) == {"text/html", "text/plain"}
+
+
 def test_reasoning_is_folded_with_its_own_timer_and_kept(notebook: Notebook) -> None:
     notebook.open([LOAD, "%%vigthoria -m demo-reasoning\nWhy is the sky blue?"])
     notebook.run_cell(0)

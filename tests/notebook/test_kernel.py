@@ -63,8 +63,20 @@ def test_cell_of_a_person_returns_before_the_answer_and_is_updated_with_the_reco
     assert "DONE" not in next(m["content"]["text"] for m in state if m["msg_type"] == "stream")
     kernel.client.execute("poem.wait()")
     update = kernel.next_message("update_display_data")
-    assert update["content"]["transient"] == shown["content"]["transient"]
+    view = shown["content"]["data"]["application/vnd.jupyter.widget-view+json"]["model_id"]
+    assert update["content"]["transient"] == shown["content"]["transient"] | {"vig_view": view}
     assert set(update["content"]["data"]) == {"text/html", "text/plain"}
+
+
+def test_live_view_says_its_run_and_where_the_text_is_for_whoever_has_only_the_file(kernel: Kernel) -> None:
+    kernel.run(PACE)
+    (shown,) = (m for m in kernel.run(CELL, person=True) if m["msg_type"] == "display_data")
+    run_id = kernel.run("print(poem.id)")[-2]["content"]["text"].strip()
+    assert shown["content"]["metadata"] == {"vig_notebook": {"run": run_id}}
+    assert f"%vigthoria show {run_id[:8]} brings back" in plain(shown)
+    kernel.run("%vigthoria log off")
+    (shown,) = (m for m in kernel.run(CELL, person=True) if m["msg_type"] == "display_data")
+    assert "%vigthoria show" not in plain(shown)
 
 
 @pytest.mark.parametrize(("model", "state"), [("demo", "DONE"), ("demo-401", "FAILED")])

@@ -44,6 +44,11 @@ class Segments:
         self._tail = ""
         self.box = widgets.VBox(self._outputs, layout=self._layout)
 
+    @property
+    def count(self) -> int:
+        """How many Output widgets the column has."""
+        return len(self._outputs)
+
     def paint(self, renderer: Renderer) -> None:
         """Bring the column up to date: at most one message, and three where a segment was finished."""
         tail = renderer.tail_html()
@@ -108,6 +113,12 @@ class AnswerView:
         self._fold: Fold | None = None
         self._ending: widgets.Output | None = None
         self.box = widgets.VBox([self._segments.box], layout=self._layout)
+
+    @property
+    def part_count(self) -> int:
+        """How many Output widgets it has."""
+        parts = (self._segments, self._thoughts)
+        return sum(part.count for part in parts if part is not None) + (self._ending is not None)
 
     def paint_answer(self, renderer: Renderer) -> None:
         """Bring the segments up to date."""

@@ -24,7 +24,7 @@ from IPython.display import display, update_display
 
 from vig_notebook.notebook.answer_view import AnswerView
 from vig_notebook.notebook.record import record
-from vig_notebook.notebook.words import announcement, status_html
+from vig_notebook.notebook.words import announcement, status_html, unfinished
 from vig_notebook.render import STYLE, escape_text
 
 if TYPE_CHECKING:
@@ -72,9 +72,13 @@ class RunView:
             bundle, metadata = self._record
             display(bundle, raw=True, metadata=metadata)
             return
-        # What is saved in mid-stream, and shown where there are no widgets.
-        bundle = self.box._repr_mimebundle_() | {"text/plain": "The answer streams here; its record takes this place."}
-        handle = display(bundle, raw=True, display_id=True)
+        # What is saved in mid-stream, and shown where there are no widgets. The page knows a live view by its run.
+        bundle, known = self.box._repr_mimebundle_(), {}
+        run = self._run
+        if run is not None:
+            bundle["text/plain"] = unfinished(run)
+            known = {"vig_notebook": {"run": run.id}}
+        handle = display(bundle, raw=True, display_id=True, metadata=known)
         self._display_id = handle.display_id if handle is not None else None
         self._replace()  # the run may have ended meanwhile, when there was no id yet
 
@@ -109,11 +113,15 @@ class RunView:
         self.stop_button.layout.display = "none"
         self._run = None  # the widgets stay open for that page; what they hold goes
         self._answer.end(run)
+        # For a page that is opened only now, and has to know when all of it is there.
+        self.box.add_class(f"vig-{run.state.lower()}-{self._answer.part_count}")
 
     def _replace(self) -> None:
         if self._record is not None and self._display_id is not None:
             bundle, metadata = self._record
-            update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id)
+            # A page that was reloaded in mid-stream has forgotten the display id, but not which view it shows.
+            view = {"vig_view": self.box.model_id}
+            update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id, transient=view)
 
     def _stop(self, _button: widgets.Button) -> None:
         if self._run is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vig_notebook.engine import engine
+from vig_notebook.notebook.history_table import ID_LENGTH
 from vig_notebook.notebook.server_words import told_model
 from vig_notebook.render import escape_text, visible
 from vig_notebook.run import RunState
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from vig_notebook.settings import Endpoint
     from vig_notebook.wire.completion import Completion
 
-__all__ = ["announcement", "badge", "error_card", "error_text", "facts", "footer_facts", "marked", "status_html"]
+__all__ = [
+    "announcement",
+    "badge",
+    "error_card",
+    "error_text",
+    "facts",
+    "footer_facts",
+    "marked",
+    "status_html",
+    "unfinished",
+]
 
 STATE_WORDS = {
     RunState.QUEUED: "Queued",
@@ -99,6 +110,14 @@ def announcement(run: Outcome) -> str:
             return "Stopped. The text so far is kept."
         case RunState.FAILED:
             return f"Failed: {run.error}"
+
+
+def unfinished(run: Outcome) -> str:
+    """What stands for an answer in a notebook that was saved before its end."""
+    so_far = "This answer was still coming when its notebook was saved or its kernel ended."
+    if run_log().store.path is None:
+        return f"{so_far} No run log is kept."
+    return f"{so_far} %vigthoria show {run.id[:ID_LENGTH]} brings back what the run log has of it."
 
 
 def error_card(error: VigthoriaError) -> str:
