@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.demos import LIMIT_S
+from tests.local.gguf_files import gguf, write
+from tests.local.test_process import FAKE_ENGINE
 from vig_notebook import servers
 from vig_notebook.engine import engine
 from vig_notebook.servers import choose, local_model, models
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_server_with_nothing_set_is_the_demo() -> None:
     server = choose()
     assert (server.endpoint.kind, server.endpoint.default_model) == ("demo", "demo")
     assert "demo-reasoning" in engine().run(models(server)).result(LIMIT_S)
+
+
+def test_demo_that_runs_is_known_with_its_address() -> None:
+    assert choose().endpoint.base_url == ""
+    engine().run(models(choose())).result(LIMIT_S)
+    known = choose().endpoint
+    assert known.base_url.startswith("http://127.0.0.1:")
+    assert known.api_key is not None
 
 
 @pytest.mark.parametrize(
@@ -38,6 +53,7 @@ def test_local_model_comes_before_the_demo(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv("VIG_LOCAL_MODEL")
     server = choose()
     assert (server.endpoint.kind, server.endpoint.name) == ("local", "local SmolLM2-135M")
+    assert server.endpoint.note == "a very small model, expect mistakes"
     assert server.endpoint.parameters == {"return_progress": True}
     assert server.connect is not None
 
@@ -45,4 +61,16 @@ def test_local_model_comes_before_the_demo(monkeypatch: pytest.MonkeyPatch) -> N
 def test_local_model_of_a_file_has_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIG_LOCAL_MODEL", "models/tiny-chat.gguf")
     assert local_model().endpoint.name == "local tiny-chat"
-    engine().run(local_model().stop()).result(LIMIT_S)
+    assert local_model().endpoint.note == "a model on this machine"
+
+
+def test_local_model_that_runs_is_known_with_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(FAKE_ENGINE))
+    monkeypatch.syspath_prepend(str(FAKE_ENGINE))
+    model = local_model()
+    model.gguf = str(write(tmp_path / "tiny.gguf", gguf()))
+    assert (choose().endpoint.name, choose().endpoint.base_url) == ("local tiny", "")
+    running = engine().run(model.start(lambda _status: None)).result(LIMIT_S)
+    assert choose().endpoint is running
+    model.gguf = str(tmp_path / "other.gguf")
+    assert (choose().endpoint.name, choose().endpoint.base_url) == ("local other", "")

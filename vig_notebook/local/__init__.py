@@ -7,7 +7,18 @@ GGUF file with a chat template, from a process of its own.
 
 from __future__ import annotations
 
-from vig_notebook.local.model import chosen, installed, is_off
-from vig_notebook.local.process import CONTEXT_SIZE, IDLE_TIMEOUT_S, LOADING, LocalServer
+from vig_notebook.local.endpoint import local_endpoint
+from vig_notebook.local.model import chosen, installed, is_off, model_name
+from vig_notebook.local.server import CONTEXT_SIZE, IDLE_TIMEOUT_S, LOADING, LocalServer
 
-__all__ = ["CONTEXT_SIZE", "IDLE_TIMEOUT_S", "LOADING", "LocalServer", "chosen", "installed", "is_off"]
+__all__ = [
+    "CONTEXT_SIZE",
+    "IDLE_TIMEOUT_S",
+    "LOADING",
+    "LocalServer",
+    "chosen",
+    "installed",
+    "is_off",
+    "local_endpoint",
+    "model_name",
+]

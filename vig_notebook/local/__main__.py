@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.local.install import install, remove, status
-from vig_notebook.local.process import CONTEXT_SIZE, LocalServer
 from vig_notebook.local.serve import serve
+from vig_notebook.local.server import CONTEXT_SIZE, LocalServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

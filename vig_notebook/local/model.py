@@ -22,6 +22,7 @@ __all__ = [
     "inspect",
     "installed",
     "is_off",
+    "model_name",
     "model_path",
 ]
 
@@ -102,6 +103,12 @@ def model_path(name: str) -> Path:
     return path
 
 
+def model_name(model: str | Path) -> str:
+    """What requests and answers call a model: the installed one by its name, any other by its file's."""
+    is_bundled = str(model).lower() == ALIAS.lower() or Path(model).name == _WEIGHTS_FILE
+    return ALIAS if is_bundled else Path(model).stem
+
+
 def inspect(path: Path, *, context_size: int) -> Model:
     """Check a model file against this machine. Reads the file's header: not for an event loop.
 
@@ -120,8 +127,7 @@ def inspect(path: Path, *, context_size: int) -> Model:
             advice="Take the instruct or chat version of the model.",
         )
     size = min(context_size, header.context_length or context_size)
-    name = ALIAS if path.name == _WEIGHTS_FILE else path.stem
-    return Model(path=path, name=name, context_size=size, slots=_slots(path, header, size))
+    return Model(path=path, name=model_name(path), context_size=size, slots=_slots(path, header, size))
 
 
 def _slots(path: Path, header: GGUFHeader, context_size: int) -> int:

@@ -1,9 +1,7 @@
-"""The local model as the rest of the package sees it: started when first needed, ended with this process."""
+"""One process that holds a model, from its start to its end."""
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import concurrent.futures
 import contextlib
 import json
@@ -14,34 +12,21 @@ import sys
 import tempfile
 import threading
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, Final, cast
 
 from vig_notebook.errors import ConfigError
+from vig_notebook.local.endpoint import local_endpoint
 from vig_notebook.local.memory import usable_cores
-from vig_notebook.local.model import ALIAS, Model, chosen, inspect, model_path
-from vig_notebook.settings import Endpoint, Limits, Secret
+from vig_notebook.local.model import Model, inspect, model_path
+from vig_notebook.settings import Endpoint, Secret
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-__all__ = ["CONTEXT_SIZE", "IDLE_TIMEOUT_S", "LOADING", "LocalServer"]
-
-LOADING: Final = "loading the local model…"
-CONTEXT_SIZE: Final = 4096
-"""Tokens of a prompt with its answer: a chat of some turns; four of them take 380 MB with the 135M model."""
-
-IDLE_TIMEOUT_S: Final = 600.0
-"""Long enough for reading an answer, short enough not to hold half a gigabyte over lunch."""
-
-_FIRST_BYTE_TIMEOUT_S: Final = 600.0
-"""A prompt of 4,096 tokens takes 30 s on one core with the 135M model, and 20 times that with a 3B model."""
+__all__ = ["ModelProcess", "Wish"]
 
 _END_LIMIT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
+class Wish:
     """What a caller asked for; a server that was started for an equal wish is used again."""
 
     model: str
@@ -49,111 +34,16 @@ class _Wish:
     threads: int | None
 
 
-class LocalServer:
-    """A model on this machine, in a process of its own, behind the wire of llama.cpp's server.
+class ModelProcess:
+    """One process from its start to its end.
 
-    It may be used from any thread and from any loop. One process serves all who ask; asking for another model or
-    another size ends it and starts another.
-
-    Args:
-        idle_timeout_s: The process ends when nothing was asked of it for so long; the next `start` starts it anew.
+    Attributes:
+        wish: What it serves.
+        waiting: How many wait until it is loaded; `LocalServer` counts them.
+        ready: Its endpoint once the model is loaded, or why there is none.
     """
 
-    def __init__(self, *, idle_timeout_s: float = IDLE_TIMEOUT_S) -> None:
-        self.idle_timeout_s = idle_timeout_s
-        self._lock = threading.Lock()
-        self._child: _Child | None = None
-
-    @property
-    def endpoint(self) -> Endpoint | None:
-        """The endpoint when the model is loaded and its process runs, else None."""
-        child = self._child
-        return child.endpoint if child is not None and child.runs else None
-
-    @property
-    def pid(self) -> int | None:
-        """The process, while it runs."""
-        child = self._child
-        return child.pid if child is not None and child.runs else None
-
-    async def start(
-        self,
-        gguf: str | Path | None = None,
-        *,
-        context_size: int = CONTEXT_SIZE,
-        threads: int | None = None,
-        on_status: Callable[[str], None] | None = None,
-    ) -> Endpoint:
-        """Have the model loaded, and give its endpoint; at once when it is loaded already.
-
-        Cancelling this while the model is loaded ends the process, unless somebody else waits for it too.
-
-        Args:
-            gguf: A model file; None takes `VIG_LOCAL_MODEL`, or else the model that is installed.
-            context_size: Tokens of a prompt with its answer.
-            threads: At most one less than there are cores, which is also what None means.
-            on_status: Told `LOADING` when there is something to wait for.
-
-        Raises:
-            ConfigError: Nothing is installed, or the model cannot be loaded here.
-        """
-        wish = _Wish(model=chosen(gguf), context_size=context_size, threads=threads)
-        for _ in range(2):  # it may end, being idle, at the moment when it is asked for again
-            child = self._take(wish)
-            try:
-                if on_status is not None and not child.ready.done():
-                    on_status(LOADING)
-                answer = await asyncio.wrap_future(child.ready)
-            finally:
-                self._leave(child)
-            if isinstance(answer, ConfigError):
-                raise answer
-            if await asyncio.to_thread(child.touch):
-                return answer
-        raise ConfigError("The local model does not stay", seen="its process ended right after it was loaded")
-
-    async def stop(self) -> None:
-        """End the process, whatever it is doing; nothing when there is none."""
-        if (child := self._end()) is not None:
-            await asyncio.to_thread(child.wait)
-
-    def close(self) -> None:
-        """As `stop`, for where there is no loop, such as the end of the process."""
-        if (child := self._end()) is not None:
-            child.wait()
-
-    def _end(self) -> _Child | None:
-        with self._lock:
-            child, self._child = self._child, None
-        if child is not None:
-            child.kill()
-        atexit.unregister(self.close)
-        return child
-
-    def _take(self, wish: _Wish) -> _Child:
-        """Give the child for a wish, counted as waited for: the one there is, or a new one."""
-        with self._lock:
-            if self._child is None or self._child.wish != wish or self._child.over:
-                if self._child is not None:
-                    self._child.kill()
-                self._child = _Child(wish, idle_timeout_s=self.idle_timeout_s)
-                self._child.begin()
-                atexit.register(self.close)
-            self._child.waiting += 1
-            return self._child
-
-    def _leave(self, child: _Child) -> None:
-        """Nobody waits for a model that is still being loaded: end it."""
-        with self._lock:
-            child.waiting -= 1
-            if child.waiting == 0 and not child.ready.done():
-                child.kill()  # and `start` takes another
-
-
-class _Child:
-    """One process from its start to its end."""
-
-    def __init__(self, wish: _Wish, *, idle_timeout_s: float) -> None:
+    def __init__(self, wish: Wish, *, idle_timeout_s: float) -> None:
         self.wish = wish
         self.idle_timeout_s = idle_timeout_s
         self.waiting = 0
@@ -170,18 +60,22 @@ class _Child:
 
     @property
     def pid(self) -> int | None:
+        """Its number, also after its end; None before its start."""
         return None if self._process is None else self._process.pid
 
     @property
     def runs(self) -> bool:
+        """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def endpoint(self) -> Endpoint | None:
+        """What `ready` has, if it is an endpoint. Never waits."""
         answer = self.ready.result() if self.ready.done() else None
         return answer if isinstance(answer, Endpoint) else None
 
     def begin(self) -> None:
+        """Start it. Returns at once; `ready` has the end of it."""
         self._thread.start()
 
     @property
@@ -244,7 +138,7 @@ class _Child:
             if "address" not in answer:
                 complaints.seek(0)
                 raise self._failed(model, answer.get("error", ""), complaints.read())
-        return _endpoint(model, f"{answer['address']}/v1", key)
+        return local_endpoint(model.name, base_url=f"{answer['address']}/v1", key=key, slots=model.slots)
 
     def _spawn(self, complaints: IO[str]) -> subprocess.Popen[str]:
         with self._lock:
@@ -297,29 +191,6 @@ def _ask(process: subprocess.Popen[str], orders: dict[str, object]) -> dict[str,
     except (OSError, ValueError):
         return {}
     return answer
-
-
-def _endpoint(model: Model, base_url: str, key: Secret) -> Endpoint:
-    """What the client has to know of this server.
-
-    It closes each connection after a streamed answer, without a word before: each that lies in a pool costs a try.
-    """
-    small = model.name == ALIAS
-    return Endpoint(
-        base_url=base_url,
-        api_key=key,
-        kind="local",
-        name=f"local {model.name}",
-        note="a very small model, expect mistakes" if small else "a model on this machine",
-        default_model=model.name,
-        # Without it llama.cpp reads a prompt to its end after the connection was closed.
-        parameters={"return_progress": True},
-        limits=Limits(
-            first_byte_timeout_s=_FIRST_BYTE_TIMEOUT_S,
-            max_concurrency=model.slots,
-            max_retries=model.slots + 2,
-        ),
-    )
 
 
 def _threads(wished: int | None) -> int:
