@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
 STREAMING_THREAD = "vig-stream"
-END_LIMIT_S = 1.0
-"""How long what a test ended may take to be gone: sockets and threads end a moment after their last call."""
+END_LIMIT_S = 5.0
+"""How long what a test ended may take to be gone: sockets and threads end a moment after their last call, the log's
+thread when a busy disk has taken the last of it."""
 
 OURS = ("VIG_", "VIGTHORIA_")
 

@@ -7,9 +7,11 @@ import pytest
 pytest_plugins = ["pytester"]
 
 GUARDS = """
+from tests import conftest
 from tests.conftest import (
     ends_its_tasks, leaves_nothing, own_environment, pytest_collection_modifyitems, widgets,
 )
+conftest.END_LIMIT_S = 0.2  # nothing here is about to end
 """
 
 LEAKS = """
