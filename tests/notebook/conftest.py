@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,6 +37,9 @@ def shell(cell_loop: None) -> Iterator[InteractiveShell]:
     yield made
     made.run_line_magic("unload_ext", "vig_notebook")
     InteractiveShell.clear_instance()
+    atexit.unregister(made.atexit_operations)  # else every shell is kept, with all that its cells have made
+    made.displayhook.do_full_cache = False  # to flush its cache of results, IPython collects all garbage
+    made.atexit_operations()
 
 
 class Kernel:
