@@ -27,11 +27,7 @@ KEY_PAUSE_MS = 90.0
 
 LOAD = "%load_ext vig_notebook"
 ASK = "%%vigthoria -m demo-long -o long\nWrite at length"
-ENDED = """
-import time
-offset = time.time() - time.monotonic()
-print("last", (offset + long._clock.ended) * 1000)
-"""
+ENDED = 'print("last", (long.created_at.timestamp() + long.elapsed_s) * 1000)'
 
 WATCH = """() => {
     const keys = window.__keys = [];

@@ -1,88 +1,33 @@
-"""One generation from its request to its end: `Run`, its states, and the sinks its text goes to.
-
-```
-QUEUED ──> CONNECTING ──> STREAMING ──> DONE       the answer is whole
-   │            │              ├──────> STOPPED    stop() was called; what came is kept
-   └────────────┴──────────────┴──────> FAILED     run.error says why; what came is kept
-```
-
-`stop()` leads from every state on the left to STOPPED. A run is owned by the engine: one task on the
-streaming thread drives it, and everything here that is not marked otherwise may be called from any thread.
-"""
+"""`Run`: one generation, for whoever asked and for the engine that drives it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import time
 import uuid
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from vig_notebook.answers import parse_json
 from vig_notebook.ending import Ending
-from vig_notebook.errors import VigthoriaError
-from vig_notebook.sinks import TextSink
+from vig_notebook.run.outlets import Outlets
+from vig_notebook.run.plan import Plan
+from vig_notebook.run.progress import Progress
+from vig_notebook.run.state import RunState
+from vig_notebook.run.verdict import verdict
 from vig_notebook.wire.accumulate import Completion
 from vig_notebook.wire.chat import Delta
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Generator
     from contextlib import AbstractAsyncContextManager
 
+    from vig_notebook.errors import VigthoriaError
     from vig_notebook.settings import Endpoint
-    from vig_notebook.sinks import Driver, Sink, Source, Stream
+    from vig_notebook.sinks import Driver, Sink, Stream
     from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest
 
-__all__ = ["Plan", "Run", "RunState"]
-
-_log = logging.getLogger(__name__)
-
-
-class RunState(StrEnum):
-    """Where a run is; the last three are ends."""
-
-    QUEUED = "QUEUED"
-    CONNECTING = "CONNECTING"
-    STREAMING = "STREAMING"
-    DONE = "DONE"
-    STOPPED = "STOPPED"
-    FAILED = "FAILED"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self in {RunState.DONE, RunState.STOPPED, RunState.FAILED}
-
-
-@dataclass(slots=True, kw_only=True)
-class Plan:
-    """What a run does on its way to the server, each step on the streaming thread.
-
-    Attributes:
-        after: A run that must have ended first, such as the turn before in a chat.
-        prepare: Makes the request once `after` has ended; None keeps the request as it is.
-        connect: Opens the server, for one that must first be started; None keeps the endpoint.
-        source: Asked before the server is, and before `connect`.
-    """
-
-    after: Run | None = None
-    prepare: Callable[[ChatRequest], ChatRequest] | None = None
-    connect: Callable[[Callable[[str], None]], Awaitable[Endpoint]] | None = None
-    source: Source | None = None
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Moments of a run, in seconds of `time.monotonic`."""
-
-    created: float = field(default_factory=time.monotonic)
-    begun: float | None = None
-    first_piece: float | None = None
-    ended: float | None = None
+__all__ = ["Run"]
 
 
 class Run:
@@ -124,16 +69,10 @@ class Run:
         self.created_at = datetime.now(UTC)
         self.chat = chat
         self.labels = labels or {}
-        self._sinks = list(sinks)
-        self._writing = [sink for sink in sinks if isinstance(sink, TextSink)]
+        self._outlets = Outlets(sinks, self.id[:8])
         self._plan = plan or Plan()
-        self._clock = _Clock()
-        self._pieces: list[str] = []
-        self._reasoning: list[str] = []
-        self._delta_count = 0
-        self._stream: Stream | None = None
+        self._progress = Progress()
         self._completion = Completion()
-        self._is_begun = False
         self._stop_asked = False
         self._pid = os.getpid()
         self._task: asyncio.Task[None] | None = None
@@ -157,42 +96,39 @@ class Run:
     @property
     def text_so_far(self) -> str:
         """The text that has come until now. Never waits and never raises."""
-        return "".join(self._pieces)
+        return self._progress.text
 
     @property
     def reasoning_so_far(self) -> str:
         """The reasoning that has come until now. Never waits and never raises."""
-        return "".join(self._reasoning)
+        return self._progress.reasoning
 
     @property
     def delta_count(self) -> int:
         """How many deltas with text or reasoning have come."""
-        return self._delta_count
+        return self._progress.delta_count
 
     @property
     def completion(self) -> Completion:
         """What the run has left behind until now; final once the run has ended. Never waits."""
         if self.state.ended:
             return self._completion
-        return self._snapshot()
+        return self._progress.snapshot()
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the start, or from start to end."""
-        return (self._clock.ended or time.monotonic()) - self._clock.created
+        return self._progress.elapsed_s
 
     @property
     def streaming_s(self) -> float:
         """Seconds since the first text or reasoning, or from it to the end; 0 before it."""
-        first = self._clock.first_piece
-        return 0.0 if first is None else (self._clock.ended or time.monotonic()) - first
+        return self._progress.streaming_s
 
     @property
     def first_token_s(self) -> float | None:
         """Seconds from the sending of the request to the first text or reasoning, or None before it."""
-        if self._clock.first_piece is None or self._clock.begun is None:
-            return None
-        return self._clock.first_piece - self._clock.begun
+        return self._progress.first_token_s
 
     def result(self, timeout_s: float | None = None) -> Completion:
         """Wait for the end and return what the run left behind.
@@ -207,7 +143,7 @@ class Run:
             VigthoriaError: The run failed; `.completion` of the error holds what had come.
             TimeoutError: The run had not ended after `timeout_s`.
             KeyboardInterrupt: The kernel was interrupted while waiting; the run is stopped.
-                RuntimeError: As `wait`.
+            RuntimeError: As `wait`.
         """
         if not self.wait(timeout_s):
             raise TimeoutError(
@@ -292,8 +228,7 @@ class Run:
             VigthoriaError: The run failed.
             asyncio.CancelledError: It was stopped.
         """
-        self._is_begun = True
-        self._tell("start", *self._sinks)
+        self._outlets.start(self)
         if self._plan.after is not None:
             self.status = "waiting for the turn before"
             await self._plan.after.ended()
@@ -313,23 +248,19 @@ class Run:
 
     def follow(self, sink: Sink) -> None:
         """Tell one more sink of a run that has not ended: what has come at once, the rest as it comes."""
-        self._sinks.append(sink)
-        if self._is_begun:
-            self._tell("start", sink)
-        if isinstance(sink, TextSink) and sink in self._sinks:
-            self._writing.append(sink)
-            if self._delta_count:
-                refusal = self._snapshot().refusal
-                self._write(Delta(self.text_so_far, self.reasoning_so_far, refusal), sink)
+        so_far = None
+        if self.delta_count:
+            so_far = Delta(self.text_so_far, self.reasoning_so_far, self._progress.snapshot().refusal)
+        self._outlets.follow(sink, self, so_far)
 
     async def ended(self) -> None:
         """Return when the run has ended, however it ended. Cancelling this stops nothing."""
         await self._end.waited()
 
     async def _generate(self, opening: AbstractAsyncContextManager[Stream]) -> None:
-        self._clock.begun = time.monotonic()
+        self._progress.begin()
         async with opening as stream:
-            self._stream = stream
+            self._progress.stream = stream
             async for chunk in stream:
                 self._take(chunk)
 
@@ -343,82 +274,26 @@ class Run:
         for choice in chunk.choices:
             delta = choice.delta
             if choice.index == 0 and (delta.content or delta.reasoning or delta.refusal):
-                self._begin_streaming()
-                self._delta_count += 1
-                if delta.content:
-                    self._pieces.append(delta.content)
-                if delta.reasoning:
-                    self._reasoning.append(delta.reasoning)
-                self._write(delta, *self._writing)
-
-    def _begin_streaming(self) -> None:
-        if self._clock.first_piece is None:
-            self._clock.first_piece = time.monotonic()
-            self.state, self.status = RunState.STREAMING, ""
-
-    def _tell(self, verb: Literal["start", "finish"], *sinks: Sink) -> None:
-        for sink in sinks:
-            try:
-                getattr(sink, verb)(self)
-            except (Exception, SystemExit):  # noqa: BLE001  a broken display or log must not take the answer with it
-                self._drop(sink)
-
-    def _write(self, delta: Delta, *sinks: TextSink) -> None:
-        for sink in sinks:
-            try:
-                sink.write(delta)
-            except (Exception, SystemExit):  # noqa: BLE001  as above
-                self._drop(sink)
-
-    def _drop(self, sink: Sink) -> None:
-        self._sinks.remove(sink)
-        self._writing = [other for other in self._writing if other is not sink]
-        _log.exception("a sink of run %s failed and was dropped; the run goes on", self.id[:8])
+                if self.state is not RunState.STREAMING:
+                    self.state, self.status = RunState.STREAMING, ""
+                self._progress.take(delta)
+                self._outlets.write(delta)
 
     def _finish(self, task: asyncio.Task[None]) -> None:
-        self._clock.ended = time.monotonic()
-        error = None if task.cancelled() else task.exception()
-        self._completion = self._snapshot()
-        if task.cancelled() or (self._stop_asked and error is not None):
-            self.state = RunState.STOPPED
-        elif error is not None:
-            self._fail(error)
-        else:
-            self.state = RunState.DONE
+        self._progress.end()
+        self._completion = self._progress.snapshot()
+        self.state, self.error = verdict(task, stop_asked=self._stop_asked, name=self.id[:8])
+        if self.error is not None:
+            self.error.completion = self._completion
         self.status = ""
-        self._tell("finish", *self._sinks)
+        self._outlets.finish(self)
         self._let_go()
         self._end.reach()
 
     def _let_go(self) -> None:
         """Keep the answer and nothing that it came by: a notebook holds its runs for as long as it is open."""
-        self._pieces[:] = ["".join(self._pieces)]
-        self._reasoning[:] = ["".join(self._reasoning)]
-        self._plan = Plan()
-        self._stream = self._task = None
-        self._sinks, self._writing = [], []
-
-    def _fail(self, error: BaseException) -> None:
-        if not isinstance(error, VigthoriaError):
-            _log.error("run %s failed inside vig_notebook", self.id[:8], exc_info=error)
-            error = VigthoriaError(
-                "the run failed inside vig_notebook",
-                seen=type(error).__name__,
-                advice="Please report it with the log of the kernel; the text that came is kept",
-            )
-        error.completion = self._completion
-        self.error, self.state = error, RunState.FAILED
-
-    def _snapshot(self) -> Completion:
-        completion = self._stream.completion() if self._stream is not None else Completion()
-        begun = self._clock.begun
-        timings = replace(
-            completion.timings,
-            queue_s=(begun or self._clock.ended or time.monotonic()) - self._clock.created,
-            first_token_s=self.first_token_s,
-            total_s=self.elapsed_s,
-        )
-        return replace(completion, timings=timings)
+        self._progress.let_go()
+        self._plan, self._task = Plan(), None
 
     async def _wait_in_loop(self) -> Completion:
         try:
