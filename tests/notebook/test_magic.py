@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from IPython.core.async_helpers import get_asyncio_loop
 from IPython.core.completer import provisionalcompleter
 
 from vig_notebook.chats import named_chat
 from vig_notebook.run import Run, RunState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from IPython.core.interactiveshell import InteractiveShell
 
 
@@ -134,6 +137,18 @@ def test_cell_with_dry_run_shows_the_request_and_sends_nothing(
     assert "run" not in shell.user_ns
 
 
+def test_cell_with_dry_run_shows_the_address_of_the_demo_that_runs(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell(shell, "--dry-run", "Hello")
+    assert "POST (the scripted demo server, not started yet)\n" in capsys.readouterr().out
+    cell(shell, "", "Hello")
+    cell(shell, "--dry-run", "Hello")
+    printed = capsys.readouterr().out
+    assert "POST http://127.0.0.1:" in printed
+    assert "Authorization: Bearer ••••\n" in printed
+
+
 def test_cells_of_one_chat_go_on_with_it_and_new_begins_anew(shell: InteractiveShell) -> None:
     cell(shell, "--chat plan -o one -s Kind", "First question")
     cell(shell, "--chat plan -o two", "Second question")
@@ -186,7 +201,8 @@ def test_cell_with_a_bad_line_is_a_usage_error_without_a_traceback(
         ("", "server  the scripted demo server"),
         ("models", "demo-reasoning"),
         ("stop", "stopped 0 runs"),
-        ("set model=other temperature=0.5", ""),
+        ("set model=other temperature=0.5", "the cells that follow have model=other, temperature=0.5\n"),
+        ("set", "the cells that follow have nothing of your own; the server's defaults hold\n"),
     ],
 )
 def test_line_command_answers(
@@ -206,6 +222,22 @@ def test_line_command_set_holds_for_the_cells_that_follow(shell: InteractiveShel
     assert "temperature" not in shell.user_ns["run"].request.to_body()
 
 
+def test_line_command_set_that_fails_sets_nothing(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%vigthoria set temperature=0.5 format=html")
+    shell.run_line_magic("vigthoria", "set")
+    assert "nothing of your own" in capsys.readouterr().out
+
+
+def test_line_command_set_without_a_value_goes_back_to_the_default(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.run_line_magic("vigthoria", "set format=json --model=other system='Be brief'")
+    shell.run_line_magic("vigthoria", "")
+    assert "set     format=json, model=other, system=Be brief\n" in capsys.readouterr().out
+    shell.run_line_magic("vigthoria", "set format= model=None")
+    assert capsys.readouterr().out == "the cells that follow have system=Be brief\n"
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -214,7 +246,11 @@ def test_line_command_set_holds_for_the_cells_that_follow(shell: InteractiveShel
         ("reset", "reset wants the name of one chat"),
         ("reset nobody", "there is no chat 'nobody'"),
         ("set modle=x", "did you mean model=…?"),
-        ("set temperature=hot", "temperature cannot be 'hot'"),
+        ("set temperature=hot", "temperature cannot be 'hot': 'hot' is not a number"),
+        ("set temperature=NaN", "temperature cannot be 'NaN': 'NaN' is not a number"),
+        ("set seed=1.5", "seed cannot be '1.5': '1.5' is not a whole number"),
+        ("set model", "did you mean model=…?"),
+        ("set temperature=0.5 format=html", "format cannot be 'html': it is one of markdown, text, code, json"),
         ("'open", "check the quotes"),
     ],
 )
@@ -244,6 +280,7 @@ def test_help_is_a_page_to_learn_from(shell: InteractiveShell, capsys: pytest.Ca
 
 def test_completion_offers_options_commands_chats_and_models(shell: InteractiveShell) -> None:
     named_chat("planning")
+    shell.Completer.use_jedi = False  # what it would offer besides takes seconds
     shell.run_line_magic("vigthoria", "models")
 
     def offered(text: str) -> list[str]:
@@ -289,6 +326,34 @@ def test_extension_reloads_and_unloads_cleanly(shell: InteractiveShell) -> None:
 def test_cell_is_awaited_exactly_when_it_waits(shell: InteractiveShell, line: str, waits: bool) -> None:
     code = shell.transform_cell(f'%%vigthoria {line}\nIt\'s a "prompt" with --wait\n')
     assert code.startswith("await ") is waits
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "said"),
+    [
+        ("demo", "Write a function that reverses a text", False),
+        ("demo", "Write a haiku", True),
+        ("demo-401", "Write a haiku", False),
+    ],
+)
+def test_cell_with_code_says_when_there_is_none_for_the_next_cell(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], model: str, prompt: str, said: bool
+) -> None:
+    async def awaited(waiting: Any) -> None:
+        await waiting
+
+    with patch.object(shell, "set_next_input") as next_input:
+        waiting = shell.run_cell_magic("vigthoria", f"--format code -m {model}", prompt)
+        get_asyncio_loop().run_until_complete(awaited(waiting))
+    assert ("nothing was put into the next cell" in capsys.readouterr().out) is said
+    assert next_input.called is (model == "demo" and not said)
+
+
+def test_system_prompt_that_is_set_may_be_a_file(shell: InteractiveShell, tmp_path: Path) -> None:
+    (tmp_path / "kind.txt").write_text("Be kind.\n")
+    shell.run_line_magic("vigthoria", f"set system=@{tmp_path}/kind.txt")
+    cell(shell, "-o run", "Hello")
+    assert shell.user_ns["run"].request.to_body()["messages"][0] == {"role": "system", "content": "Be kind."}
 
 
 def test_cell_whose_format_is_set_to_code_is_awaited(shell: InteractiveShell) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from IPython import get_ipython
 from IPython.core.error import UsageError
 from IPython.display import display
-from traitlets import TraitError
 
 from vig_notebook.chats import named_chats
 from vig_notebook.engine import engine
@@ -17,8 +16,9 @@ from vig_notebook.notebook.doctor import run_doctor
 from vig_notebook.notebook.history_commands import run_history, run_rerun, run_resume, run_show
 from vig_notebook.notebook.local_commands import run_local
 from vig_notebook.notebook.log_commands import run_export, run_forget, run_import, run_log_command, run_replay
-from vig_notebook.notebook.options import member, nearest
+from vig_notebook.notebook.options import nearest
 from vig_notebook.notebook.profile_commands import run_profile
+from vig_notebook.notebook.set_command import held, run_set
 from vig_notebook.notebook.words import error_text, facts
 from vig_notebook.render import visible
 from vig_notebook.servers import choose, models
@@ -51,6 +51,9 @@ class Defaults(Protocol):
 
     def set_trait(self, name: str, value: Any) -> None:
         """Set one of them."""
+
+    def traits(self) -> dict[str, Any]:
+        """The settings with their kinds and defaults."""
 
 
 def run_command(magic: Defaults, line: str) -> None:
@@ -87,11 +90,16 @@ def known_models(magic: Defaults) -> list[str]:
         server = chosen_server(magic)
     except VigthoriaError:
         return []
-    kept, name = engine().kept, f"models {server.endpoint.base_url}"
+    kept, name = engine().kept, _models_of(server)
     if name not in kept:
         kept[name] = engine().run(_quiet_models(server))
     future = kept[name]
     return future.result() if future.done() else []  # type: ignore[attr-defined]  # what this function keeps
+
+
+def _models_of(server: Server) -> str:
+    """The name under which the engine keeps a server's models; our own servers have another address each time."""
+    return f"models {server.endpoint.name if server.connect else server.endpoint.base_url}"
 
 
 async def _quiet_models(server: Server) -> list[str]:
@@ -118,6 +126,8 @@ def _status(magic: Defaults, _words: list[str]) -> None:
         f"model   {magic.model or endpoint.default_model}",
         f"key     {key}",
     ]
+    if own := held(magic):
+        lines.append(f"set     {', '.join(own)}")
     runs = engine().runs
     lines.append(f"runs    {len(runs)} under way" + (", stop them with %vigthoria stop" if runs else ""))
     lines += [f"        {' · '.join(filter(None, facts(run)))}" for run in runs]
@@ -150,7 +160,7 @@ def _models(magic: Defaults, _words: list[str]) -> None:
         raise UsageError(f"{server.endpoint.name} did not list its models within {MODELS_LIMIT_S:.0f} s") from None
     finally:
         future.cancel()
-    engine().kept[f"models {server.endpoint.base_url}"] = future
+    engine().kept[_models_of(server)] = future
     _say(
         "\n".join(visible(name[:LONGEST_NAME]) for name in names)
         if names
@@ -177,25 +187,7 @@ def _panel(magic: Defaults, words: list[str]) -> None:
 
 
 def _set(magic: Defaults, words: list[str]) -> None:
-    names = sorted(magic.trait_names(config=True))
-    for word in words or [""]:
-        name, equals, text = word.partition("=")
-        name = name.replace("-", "_")
-        if not equals or name not in names:
-            near = nearest(name, names)
-            hint = f"did you mean {near}=…?" if near else f"the settings are {', '.join(names)}"
-            raise UsageError(f"set wants NAME=VALUE, not {word!r}; {hint}")
-        try:
-            magic.set_trait(name, _typed(name, text))
-        except TraitError as error:
-            raise UsageError(f"{name} cannot be {text!r}: {error}") from None
-
-
-def _typed(name: str, text: str) -> object:
-    if not text or text == "None":
-        return None
-    numeric = name in {"temperature", "max_tokens", "top_p", "seed"}
-    return member(f"{name}={text}")[1] if numeric else text
+    run_set(magic, words, _say)
 
 
 def _profile(magic: Defaults, words: list[str]) -> None:
@@ -235,25 +227,23 @@ def _tuning_or(word: str, other: Callable[[Defaults, list[str]], None]) -> Calla
 
 
 def _is_prompt(name: str) -> bool:
-    if "workbook" not in engine().kept:
-        return False
-    from vig_notebook.notebook.workbook import workbook
+    from vig_notebook.notebook.tuning_commands import is_prompt
 
-    return name.partition("@")[0] in {known.partition("@")[0] for known in workbook().experiments}
+    return is_prompt(name)
 
 
 def _tuning(word: str) -> Callable[[Defaults, list[str]], None]:
     """A command on named prompts; its room is imported when it is used."""
 
-    def run(_magic: Defaults, words: list[str]) -> None:
+    def run(magic: Defaults, words: list[str]) -> None:
         from vig_notebook.notebook.tuning_commands import run_tuning
 
-        run_tuning(word, words, _say)
+        run_tuning(word, words, _say, magic)
 
     return run
 
 
-TUNING = ("compare", "diff", "plan", "rate", "use", "versions")
+TUNING = ("compare", "diff", "holdout", "plan", "rate", "use", "versions")
 
 COMMANDS: dict[str, Callable[[Defaults, list[str]], None]] = {
     "status": _status,

@@ -19,7 +19,8 @@ from vig_notebook.notebook.options import cell_options, is_grid, parse_line, par
 from vig_notebook.notebook.show import FrontEnd, front_end, show
 from vig_notebook.notebook.variables import user_variables
 from vig_notebook.notebook.words import error_card, error_text
-from vig_notebook.run import Run
+from vig_notebook.render import escape_text
+from vig_notebook.run import Run, RunState
 from vig_notebook.store import GOES_ON, continue_chat, fork_chat
 from vig_notebook.templates import render_template
 
@@ -197,7 +198,7 @@ class Vigthoria(Magics):
         if not options.raw:
             names = user_variables(self._shell)
             prompt = render_template(prompt, names.__getitem__, known=names)
-        system = text_or_file(options.system) or self.system
+        system = text_or_file(options.system or self.system)
         if chat is not None and not options.dry_run:
             chat.system = system or chat.system
         return question(
@@ -222,10 +223,12 @@ class Vigthoria(Magics):
             del self._names[name]
 
     def offer_code(self, run: Run) -> None:
-        """Put the first code block of a whole answer into the next cell."""
+        """Put the first code block of a whole answer into the next cell, or say that there is none."""
         code = first_code_block(run.text_so_far)
         if code is not None:
             self._shell.set_next_input(code)
+        elif run.state is RunState.DONE:  # a card or the word "stopped" says enough of another
+            show_note("The answer has no whole code block: nothing was put into the next cell.")
 
 
 DEFAULTED = ("temperature", "max_tokens", "top_p", "seed")
@@ -270,3 +273,9 @@ def show_request(asked: Question) -> None:
 def show_error(error: VigthoriaError) -> None:
     """Display an error card."""
     display({"text/html": error_card(error), "text/plain": error_text(error)}, raw=True)
+
+
+def show_note(words: str) -> None:
+    """Display a quiet line below an answer."""
+    html = f'<div class="vig-answer"><div class="vig-note">{escape_text(words)}</div></div>'
+    display({"text/html": html, "text/plain": words}, raw=True)
