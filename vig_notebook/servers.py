@@ -9,23 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from vig_notebook.demo import DemoServer
+from vig_notebook.demo import DEMO, DemoServer
 from vig_notebook.engine import engine
 from vig_notebook.local import CONTEXT_SIZE, LocalServer, chosen, installed, local_endpoint, model_name
-from vig_notebook.settings import Endpoint, resolve
+from vig_notebook.settings import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from vig_notebook.settings import Secret
+    from vig_notebook.settings import Endpoint, Secret
 
-__all__ = ["LocalModel", "Server", "choose", "local_model", "models"]
-
-DEMO = Endpoint(base_url="", kind="demo", name="the scripted demo server", default_model="demo")
-"""What is known of the demo server before it has started."""
+__all__ = ["DEMO", "LocalModel", "Server", "choose", "local_model", "models"]
 
 DEMO_RUNS = "the demo server's endpoint"
-"""The name under which the engine keeps what is known of it afterwards."""
+"""The name under which the engine keeps what is known of the demo server once it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

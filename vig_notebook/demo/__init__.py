@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from vig_notebook.demo.server import DemoServer
+from vig_notebook.demo.server import DEMO, DemoServer
 
-__all__ = ["DemoServer"]
+__all__ = ["DEMO", "DemoServer"]

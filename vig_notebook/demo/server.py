@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
+from dataclasses import replace
 from typing import Final, cast
 
 import msgspec
@@ -21,7 +22,7 @@ from vig_notebook.demo.request import read_body
 from vig_notebook.errors import ConfigError
 from vig_notebook.settings import Endpoint, Limits, Secret, read_environment
 
-__all__ = ["DemoServer"]
+__all__ = ["DEMO", "DemoServer"]
 
 _LOOPBACK: Final = "127.0.0.1"
 # What a client of ours opens at once: room is left for connections that are just closing, and for curl.
@@ -30,6 +31,17 @@ _STOP_S: Final = 1.0
 _KEEPALIVE_S: Final = 60.0
 # What aiohttp would say about a bad request holds the request: nobody hears it.
 _SILENT: Final = logging.Logger("vig_notebook.demo", level=logging.CRITICAL + 1)
+
+
+DEMO: Final = Endpoint(
+    base_url="",
+    kind="demo",
+    name="the scripted demo server",
+    default_model="demo",
+    note="scripted answers, no model",
+    limits=Limits(max_concurrency=_STREAMS),
+)
+"""What is known of a demo server before it has started."""
 
 
 class DemoServer:
@@ -71,15 +83,7 @@ class DemoServer:
     @property
     def endpoint(self) -> Endpoint:
         """What a client needs to know of a started server."""
-        return Endpoint(
-            base_url=self.base_url,
-            api_key=Secret(self.token),
-            kind="demo",
-            name="the scripted demo server",
-            default_model="demo",
-            note="scripted answers, no model",
-            limits=Limits(max_concurrency=_STREAMS),
-        )
+        return replace(DEMO, base_url=self.base_url, api_key=Secret(self.token))
 
     async def start(self) -> None:
         """Listen on 127.0.0.1.

@@ -118,16 +118,18 @@ def _unknown(word: str) -> str:
 
 def _status(magic: Defaults, _words: list[str]) -> None:
     endpoint = chosen_server(magic).endpoint
-    key = "set, and sent to this server alone" if endpoint.api_key is not None else "not set"
-    if endpoint.kind in {"demo", "local"}:
-        key += " (set VIGTHORIA_API_KEY before Jupyter starts to ask Vigthoria)"
+    if own := endpoint.kind in {"demo", "local"}:
+        key = "none is needed (set VIGTHORIA_API_KEY before Jupyter starts to ask Vigthoria)"
+    else:
+        key = "set, and sent to this server alone" if endpoint.api_key is not None else endpoint.note or "not set"
+    address = f" ({endpoint.base_url})" if endpoint.base_url else ""
     lines = [
-        f"server  {endpoint.name}" + (f" ({endpoint.base_url})" if endpoint.base_url else ""),
+        f"server  {endpoint.name}{f': {endpoint.note}' if own else ''}{address}",
         f"model   {magic.model or endpoint.default_model}",
         f"key     {key}",
     ]
-    if own := held(magic):
-        lines.append(f"set     {', '.join(own)}")
+    if settings := held(magic):
+        lines.append(f"set     {', '.join(settings)}")
     runs = engine().runs
     lines.append(f"runs    {len(runs)} under way" + (", stop them with %vigthoria stop" if runs else ""))
     lines += [f"        {' · '.join(filter(None, facts(run)))}" for run in runs]

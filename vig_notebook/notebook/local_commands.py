@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
 from vig_notebook.local import CONTEXT_SIZE
 from vig_notebook.local.install import install, remove, status
 from vig_notebook.servers import choose, local_model
@@ -48,12 +49,16 @@ def run_local(words: list[str], say: Callable[[str], None]) -> None:
 
 def _start(words: list[str], say: Callable[[str], None]) -> None:
     model = local_model()
+    before = model.gguf, model.context_size
     model.gguf, model.context_size = _options(words)
     loading = engine().run(model.start(say))
     try:
         while not loading.done():
             concurrent.futures.wait([loading], timeout=WAKE_S)
         endpoint = loading.result()
+    except ConfigError:
+        model.gguf, model.context_size = before  # the cells that follow ask what they asked before
+        raise
     finally:
         loading.cancel()
     say(f"{endpoint.name} is ready: {endpoint.note}")
