@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for all browser tests; a page and a kernel for each.
+"""One JupyterLab and one page of Chromium for all browser tests; a notebook and a kernel for each.
 
 A test takes the fixture `notebook`. Marked with `@pytest.mark.all_kernels` it runs with every kernel there
 is: the one of this environment (the newest ipykernel), and those of `VIG_TEST_KERNELS`
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 import dev
 from tests.browser.lab import Lab, Notebook
@@ -22,7 +22,7 @@ from tests.browser.lab import Lab, Notebook
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "test-results"
@@ -31,6 +31,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
+VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 FAILED = pytest.StashKey[bool]()
 
 
@@ -93,15 +94,15 @@ def lab(browser_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def browser_context(browser_path: str) -> Iterator[BrowserContext]:
-    """The browser's window: fresh, and shared by the tests, so that JupyterLab is loaded from its cache."""
+def page(browser_path: str) -> Iterator[Page]:
+    """The browser's window, in which one test after the other opens its notebook: JupyterLab is loaded once."""
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=browser_path, args=FLAGS) as browser,
-        browser.new_context(viewport={"width": 1280, "height": 900}) as context,
+        browser.new_context(viewport=VIEWPORT) as context,
     ):
         context.tracing.start(snapshots=True)
-        yield context
+        yield context.new_page()
 
 
 @pytest.fixture
@@ -111,19 +112,17 @@ def kernel() -> str:
 
 
 @pytest.fixture
-def notebook(
-    lab: Lab, browser_context: BrowserContext, kernel: str, request: pytest.FixtureRequest
-) -> Iterator[Notebook]:
-    """A page of its own; `open` it with some cells. Keeps a picture and a trace of a test that fails."""
+def notebook(lab: Lab, page: Page, kernel: str, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    """A notebook of its own; `open` it with some cells. Keeps a picture and a trace of a test that fails."""
     name = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
-    browser_context.tracing.start_chunk()
-    notebook = Notebook(lab, browser_context, f"{name}.ipynb", kernel)
+    page.context.tracing.start_chunk()
+    notebook = Notebook(lab, page, f"{name}.ipynb", kernel)
     yield notebook
     failed = request.node.stash.get(FAILED, False) or bool(notebook.page_errors)
     if failed:
-        notebook.page.screenshot(path=RESULTS / f"{name}.png")
-    browser_context.tracing.stop_chunk(**({"path": RESULTS / f"{name}.zip"} if failed else {}))
-    notebook.page.close()
+        page.screenshot(path=RESULTS / f"{name}.png")
+    page.context.tracing.stop_chunk(**({"path": RESULTS / f"{name}.zip"} if failed else {}))
+    page.set_viewport_size(VIEWPORT)
+    notebook.close(whole_page=failed)
     lab.end_kernels()
-    lab.forget_theme()
     assert not notebook.page_errors, f"the page threw {notebook.page_errors}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, Locator, Page
+    from playwright.sync_api import Error, Locator, Page
 
 START_LIMIT_S = 60.0
 END_LIMIT_S = 10.0
@@ -107,11 +107,6 @@ class Lab:
         for session in self._ask("api/sessions"):
             self._ask(f"api/sessions/{session['id']}", method="DELETE")
 
-    def forget_theme(self) -> None:
-        """Open the next page in the light theme."""
-        theme = self.root / "settings" / "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
-        theme.unlink(missing_ok=True)
-
     @property
     def _log(self) -> Path:
         return self.root / "lab.log"
@@ -164,28 +159,48 @@ class Lab:
 class Notebook:
     """A notebook in the browser, and what a person does with it. Cells are counted from 0.
 
+    Opens in the JupyterLab that the page shows already, else loads it. `close` it before the next.
+
     Attributes:
-        page: Playwright's page, once a notebook is open.
+        page: Playwright's page.
         page_errors: What the page's scripts threw; empty at the end of every test.
         traffic: Messages and bytes over the kernel's websocket.
     """
 
-    def __init__(self, lab: Lab, context: BrowserContext, name: str, kernel: str) -> None:
+    def __init__(self, lab: Lab, page: Page, name: str, kernel: str) -> None:
         self.lab = lab
         self.name = name
         self.kernel = kernel
         self.page_errors: list[str] = []
         self.traffic = Traffic()
-        self.page: Page = context.new_page()
+        self.page = page
         self.page.set_default_timeout(STEP_LIMIT_S * 1000)
-        self.page.on("pageerror", lambda error: self.page_errors.append(error.stack or str(error)))
+        self.page.on("pageerror", self._note_error)
         self.traffic.watch(self.page)
 
     def open(self, cells: Sequence[str]) -> Page:
         """Write a notebook of these code cells, open it, and wait until its kernel is idle."""
         self.lab.write(self.name, cells, self.kernel)
-        self._load()
+        if self.page.evaluate("() => 'jupyterapp' in window"):
+            self.page.evaluate("path => jupyterapp.commands.execute('docmanager:open', { path })", self.name)
+            self._wait_until_shown()
+        else:
+            self._load()
         return self.page
+
+    def close(self, *, whole_page: bool) -> None:
+        """Close the notebook without saving it, or leave the whole page, and listen to it no more."""
+        if self.page.evaluate("() => document.body.dataset.jpThemeLight === 'false'"):
+            self.set_theme("light")
+        if whole_page:
+            self.page.goto("about:blank")
+        else:
+            self.page.evaluate("() => { for (const one of [...jupyterapp.shell.widgets('main')]) one.dispose(); }")
+        self.page.remove_listener("pageerror", self._note_error)
+        self.traffic.unwatch(self.page)
+
+    def _note_error(self, error: Error) -> None:
+        self.page_errors.append(error.stack or str(error))
 
     def reload(self) -> None:
         """Load the page again, as F5 does; what was not saved is lost."""
@@ -272,8 +287,14 @@ class Notebook:
 
     def _load(self) -> None:
         self.page.goto(self.lab.url(f"lab/tree/{self.name}") + "&reset")
-        ready = "window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 0"
-        self.page.wait_for_function(f"() => {ready} && {NO_SPLASH}", timeout=START_LIMIT_S * 1000)
+        self._wait_until_shown()
+
+    def _wait_until_shown(self) -> None:
+        ready = (
+            f"window.jupyterapp?.shell.currentWidget?.context?.path === path"
+            f" && {NOTEBOOK}.content?.widgets?.length > 0 && {NO_SPLASH}"
+        )
+        self.page.wait_for_function(f"path => {ready}", arg=self.name, timeout=START_LIMIT_S * 1000)
         self._wait_until_idle()
 
     def _wait_until_idle(self) -> None:

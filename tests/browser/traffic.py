@@ -41,6 +41,10 @@ class Traffic:
         """Count what goes over the kernel websockets that the page opens from now on."""
         page.on("websocket", self._watch_socket)
 
+    def unwatch(self, page: Page) -> None:
+        """Count no more of the sockets that the page opens."""
+        page.remove_listener("websocket", self._watch_socket)
+
     def clear(self) -> None:
         """Count from zero again."""
         self.received.clear()
