@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -147,14 +148,34 @@ def test_file_that_is_not_there_or_not_readable(tmp_path: Path) -> None:
         Dataset.of(tmp_path / "b.csv")
 
 
-def test_split_is_the_same_whatever_else_is_there() -> None:
+def test_split_is_by_chance_and_the_same_each_time() -> None:
     rows = [{"id": i, "text": str(i)} for i in range(60)]
     kept, aside = Dataset.of(rows, name="tickets").split()
-    assert set(ids(kept)) | set(ids(aside)) == {str(i) for i in range(60)}
-    assert 8 <= len(aside) <= 28
-    assert aside.name == "tickets (holdout)"
-    _, fewer = Dataset.of(rows[:30]).split()
-    assert set(ids(fewer)) == {key for key in ids(aside) if int(key) < 30}
+    assert sorted([*ids(kept), *ids(aside)], key=int) == [str(i) for i in range(60)]
+    assert (len(aside), aside.name) == (18, "tickets (holdout)")
+    assert ids(aside) == sorted(ids(aside), key=int) != [str(i) for i in range(18)]
+    assert Dataset.of(rows).split()[1].examples == aside.examples
+    assert Dataset.of(rows).split(seed=1)[1].examples != aside.examples
+
+
+def test_split_gives_both_sides_their_share_of_each_label() -> None:
+    labels = ["a"] * 30 + ["b"] * 15 + ["c"] * 10 + ["d"] * 5
+    rows = [{"text": str(i), "label": label, "topic": i % 2} for i, label in enumerate(labels)]
+    for seed in range(20):
+        _, aside = Dataset.of(rows).split(1 / 3, seed=seed)
+        counts = Counter(one.variables["label"] for one in aside)
+        assert len(aside) == 20
+        assert all(abs(counts[label] - labels.count(label) / 3) <= 1 for label in "abcd")
+    _, aside = Dataset.of(rows).split(1 / 3, by="topic")
+    assert Counter(one.variables["topic"] for one in aside) == {0: 10, 1: 10}
+    with pytest.raises(ConfigError, match=r"60 examples have no 'kind': the variables are text, label, topic"):
+        Dataset.of(rows).split(by="kind")
+
+
+def test_split_leaves_something_on_both_sides() -> None:
+    rows = [{"text": "a"}, {"text": "b"}]
+    assert [len(side) for side in Dataset.of(rows).split(0.01)] == [1, 1]
+    assert [len(side) for side in Dataset.of(rows).split(0.99)] == [1, 1]
 
 
 def test_split_that_leaves_a_side_empty_is_refused() -> None:

@@ -13,10 +13,10 @@ import yaml
 
 from tests.demos import LIMIT_S, Demo
 from vig_notebook.errors import ConfigError
+from vig_notebook.tuning.checks import Expected, Json, Length, Number, Regex, Text
 from vig_notebook.tuning.experiment import Experiment
 from vig_notebook.tuning.importing import from_promptfoo
 from vig_notebook.tuning.prompts import Prompt
-from vig_notebook.tuning.scorers import Expected, Json, Length, Number, Regex, Text
 
 if TYPE_CHECKING:
     from tests.tuning.conftest import Maker

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.demos import Demo, demo
 from vig_notebook.tuning.judge import Judge, PairJudge, ask_model
+from vig_notebook.tuning.judging import PairVerdicts
 from vig_notebook.tuning.scorers import Score, apply
 
 if TYPE_CHECKING:
@@ -65,33 +65,42 @@ def test_judge_is_shown_the_question_between_marks_that_nobody_knows() -> None:
     assert marks[0] != marks[1]
 
 
+def judged(judge: PairJudge, *pairs: tuple[str, str]) -> PairVerdicts:
+    def one(pair: tuple[str, str]) -> tuple[int, bool | None] | None:
+        try:
+            return judge.judge(*pair, {})
+        except ValueError:
+            return None
+
+    return PairVerdicts.of(map(one, pairs))
+
+
 def test_pairs_are_judged_in_both_orders() -> None:
-    pairs: list[tuple[str, str, dict[str, object]]] = [
-        ("long answer", "short", {}),
-        ("a", "bbb", {}),
-        ("same", "size", {}),
-    ]
-    with ThreadPoolExecutor(2) as threads:
-        found = PairJudge("longer", ask=longer).judge_all(pairs, threads)
+    found = judged(PairJudge("longer", ask=longer), ("long answer", "short"), ("a", "bbb"), ("same", "size"))
     assert (found.wins, found.losses, found.ties, found.self_agreement, found.failed) == (1, 1, 1, 1.0, 0)
     assert found.p_value == 1.0
 
 
 def test_judge_that_favours_the_first_gives_ties() -> None:
-    with ThreadPoolExecutor(1) as threads:
-        found = PairJudge("x", ask=says('{"better": "A"}')).judge_all([("a", "b", {})] * 4, threads)
+    found = judged(PairJudge("x", ask=says('{"better": "A"}')), *[("a", "b")] * 4)
     assert (found.ties, found.self_agreement) == (4, 0.0)
     assert str(found) == (
         "0 wins, 0 losses, 4 ties (p = 1.000 by the exact sign test without the ties). "
-        "The judge agrees with itself in 0 % of pairs."
+        "The judge agrees with itself in 0 % of pairs, asked in both orders."
     )
 
 
 def test_pairs_that_cannot_be_judged_are_counted() -> None:
-    with ThreadPoolExecutor(1) as threads:
-        found = PairJudge("x", ask=says('{"better": "C"}')).judge_all([("a", "b", {})], threads)
+    found = judged(PairJudge("x", ask=says('{"better": "C"}')), ("a", "b"))
     assert found.failed == 1
-    assert "1 not judged" in str(found)
+    assert str(found) == "0 wins, 0 losses, 0 ties, 1 not judged (p = 1.000 by the exact sign test without the ties)."
+
+
+def test_judge_is_not_asked_about_two_answers_that_are_the_same() -> None:
+    def never(_prompt: str) -> str:
+        raise AssertionError
+
+    assert PairJudge("x", ask=never).judge("yes", " yes\n", {}) == (0, None)
 
 
 @pytest.fixture

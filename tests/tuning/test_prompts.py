@@ -99,13 +99,21 @@ def test_book_goes_back_to_a_version() -> None:
     assert book.use("short").version == 4
 
 
-def test_book_takes_versions_from_elsewhere() -> None:
+def test_book_takes_versions_from_the_log() -> None:
     book = PromptBook()
-    book.add(Prompt(name="short", text="c", version=3))
-    book.add(Prompt(name="short", text="a", version=1))
-    book.add(Prompt(name="short", text="A", version=1))
-    assert [(p.version, p.text) for p in book.history("short")] == [(1, "A"), (3, "c")]
-    assert book.write("short", "d").version == 4
+    third, first = Prompt(name="short", text="c", version=3), Prompt(name="short", text="a", version=1)
+    assert book.restore([third, first]) == [third, first]
+    assert book.restore([Prompt(name="short", text="A", version=1)]) == []
+    assert [(p.version, p.text) for p in book.history("short")] == [(1, "a"), (3, "c")]
+    fourth = book.write("short", "d")
+    assert (fourth.version, fourth.parent) == (4, first)
+
+
+def test_book_goes_on_from_its_own_version() -> None:
+    book = PromptBook()
+    own = book.write("short", "mine")
+    book.restore([Prompt(name="short", text="b", version=2)])
+    assert (book.write("short", "d").version, book.history("short")[2].parent) == (3, own)
 
 
 def test_book_says_what_it_has() -> None:

@@ -85,7 +85,7 @@ async def settle() -> None:
 @asynccontextmanager
 async def working(
     limiter: Limiter, examples: int = 4, *, most: int = 2
-) -> AsyncIterator[tuple[Schedule, FakeOwner, list[Cell]]]:
+) -> AsyncIterator[tuple[Schedule[Cell], FakeOwner, list[Cell]]]:
     owner, grid = FakeOwner(), cells(variants(), examples=examples)
     schedule = Schedule(grid, owner, limiter, max_concurrency=most, max_wait_s=60)
     task = asyncio.create_task(schedule.work())

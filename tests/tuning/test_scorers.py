@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.tuning import scorers
+from vig_notebook.tuning import checks
 from vig_notebook.tuning.scorers import Score, apply, as_scorers, original, scorer
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_json_schema_from_a_file(tmp_path: Path) -> None:
 
 
 def test_pattern_that_would_hang_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scorers, "REGEX_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(checks, "REGEX_TIMEOUT_S", 0.05)
     stuck = apply(scorer("regex:^(a|aa)+$"), "a" * 60 + "!", {})
     assert stuck == Score(None, "TimeoutError: the search took over 0.05 s: simplify the pattern")
 
@@ -104,7 +104,7 @@ def test_names_are_kept_apart() -> None:
     found = as_scorers(["exact:label", "exact:text", mine, lambda r, e: 1.0])
     assert [one.name for one in found] == ["exact", "exact_2", "mine", "lambda"]
     assert apply(found[1], "x", EXAMPLE).value == 1.0
-    assert original(found[1]) == scorers.Text("exact", scorers.Expected("text"))
+    assert original(found[1]) == checks.Text("exact", checks.Expected("text"))
     assert original(found[2]) is found[2]
 
 

@@ -69,6 +69,14 @@ def count(text: str) -> int:
     return value
 
 
+def share(text: str) -> float:
+    """A number between 0 and 1, as argparse's `type`."""
+    value = number(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
 def name(text: str) -> str:
     """A name of a Python variable, as argparse's `type`."""
     if not text.isidentifier():
@@ -145,6 +153,12 @@ OPTIONS = (
     argument(
         "--name", type=label, metavar="NAME", help="grid: the prompt's name; each edited cell is its next version"
     ),
+    argument(
+        "--holdout",
+        type=share,
+        metavar="SHARE",
+        help="grid: set this share of the examples aside, such as 0.3, for %%vigthoria holdout NAME at the end",
+    ),
     argument("--baseline", metavar="VERSION", help="grid: what is compared with, such as v1; by default the parent"),
     argument("--max-concurrency", type=count, metavar="N", help="grid: most calls at once; by default 8"),
     argument("--budget-tokens", type=count, metavar="N", help="grid: most tokens, in and out together"),
@@ -155,7 +169,18 @@ OPTIONS = (
 LISTS = ("temperature", "top_p", "seed")
 """Options whose values may be several, beside the model."""
 
-GRID_ONLY = ("repeats", "data", "limit", "score", "name", "baseline", "max_concurrency", "budget_tokens", "yes")
+GRID_ONLY = (
+    "repeats",
+    "data",
+    "limit",
+    "score",
+    "name",
+    "holdout",
+    "baseline",
+    "max_concurrency",
+    "budget_tokens",
+    "yes",
+)
 
 
 def is_grid(options: argparse.Namespace) -> bool:

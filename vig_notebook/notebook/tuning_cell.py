@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from IPython import get_ipython
 from IPython.core.error import UsageError
 from IPython.display import display
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.notebook.grid.show import show_grid
-from vig_notebook.notebook.options import LISTS, nearest, text_or_file
+from vig_notebook.notebook.options import LISTS, nearest, parse_line, parser_of, text_or_file
+from vig_notebook.notebook.place import place_of
+from vig_notebook.notebook.show import FrontEnd, front_end
 from vig_notebook.notebook.variables import user_variables
 from vig_notebook.notebook.workbook import Workbook, workbook
 from vig_notebook.render import escape_text
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from vig_notebook.tuning.scorers import Scorer
 
-__all__ = ["GridWaiting", "run_grid"]
+__all__ = ["GridWaiting", "ask_or_plan", "recall_grid", "run_grid"]
 
 NOT_IN_GRIDS = {
     "chat": "the variants of a grid have no conversation",
@@ -71,6 +74,8 @@ class _Cell:
 def run_grid(magic: Defaults, options: argparse.Namespace, line: str, text: str, shell: InteractiveShell) -> Experiment:
     """Lay out the experiment of a cell and run it; one of more than 200 calls shows its plan instead.
 
+    A version that another kernel has written counts as well: a name goes on where the log has it.
+
     Raises:
         UsageError: Options contradict each other, or name what is not there.
         VigthoriaError: The prompts or the settings are wrong.
@@ -81,13 +86,45 @@ def run_grid(magic: Defaults, options: argparse.Namespace, line: str, text: str,
     book = workbook()
     if options.name in book.experiments:
         book.experiments[options.name].stop()  # its view is gone with the cell's output
-    experiment = _experiment(cell, text, book)
-    book.keep(experiment, line=line, text=text)
-    calls = len(experiment.missing) if options.dry_run else experiment.plan().calls
-    if options.dry_run or (calls > MOST_CALLS and not options.yes):
-        _show_plan(experiment, asks=not options.dry_run)
+    # A program runs a notebook from its top: its versions are those that it writes.
+    if options.name and front_end(shell) is not FrontEnd.HEADLESS and (earlier := book.recall(options.name)):
+        _say_earlier(options.name, earlier)
+    experiment = _experiment(cell, *_prompts(cell, text, book), line=line)
+    book.keep(experiment, line=line)
+    ask_or_plan(experiment, shell, options, plain=(options.format or magic.format) == "text")
+    return experiment
+
+
+def ask_or_plan(
+    experiment: Experiment, shell: InteractiveShell, options: argparse.Namespace, *, plain: bool = False
+) -> None:
+    """Run an experiment and show it; one of more than 200 calls shows its plan, without `--yes`."""
+    dry = getattr(options, "dry_run", False)
+    calls = len(experiment.missing) if dry else experiment.plan().calls
+    if dry or (calls > MOST_CALLS and not options.yes):
+        _show_plan(experiment, asks=not dry)
     else:
-        show_grid(experiment, shell, plain=(options.format or magic.format) == "text")
+        show_grid(experiment, shell, plain=plain)
+
+
+def recall_grid(magic: Any, prompt: Prompt, shell: InteractiveShell) -> Experiment:
+    """Lay out the experiment of a version that another kernel asked, by its cell's options.
+
+    What the log has of it is taken and scored; nothing is asked. Waits for the scores.
+
+    Raises:
+        UsageError: The options name what is not there, such as a variable that was not made yet.
+        VigthoriaError: It came from no cell, or the settings are wrong.
+    """
+    book = workbook()
+    line = book.line_of(prompt)
+    if not line:
+        seen = "it came from no cell of a notebook"
+        raise ConfigError(f"The experiment of {prompt.label} is gone with its kernel", seen=seen, advice="Make it anew")
+    options = parse_line(parser_of(type(magic).vigthoria), line)
+    cell = _Cell(magic, options, user_variables(shell))
+    experiment = _experiment(cell, [prompt], _earlier(prompt, options.baseline, book), line=line)
+    experiment.recall().wait()
     return experiment
 
 
@@ -97,14 +134,15 @@ def _refuse_what_no_grid_has(options: argparse.Namespace) -> None:
             raise UsageError(f"--{name} does not go with a grid: {why}")
     if options.limit and not options.data:
         raise UsageError("--limit takes the first examples of --data, which is missing")
+    if options.holdout and not (options.data and options.name):
+        raise UsageError("--holdout sets examples of --data aside, for the prompt of this --name: give both")
     if options.format in {"code", "json"}:
         instead = "; --score json tells which answers are JSON" if options.format == "json" else ""
         raise UsageError(f"--format {options.format} does not go with a grid: it is for one answer{instead}")
 
 
-def _experiment(cell: _Cell, text: str, book: Workbook) -> Experiment:
+def _experiment(cell: _Cell, prompts: list[Prompt], reference: list[Prompt], *, line: str) -> Experiment:
     options, magic = cell.options, cell.magic
-    prompts, reference = _prompts(cell, text, book)
     data = _data(cell)
     columns = set(data[0] if isinstance(data, list) and data else ()) if data is not None else set()
     wanted = {name for prompt in (*prompts, *reference) for name in prompt.variables} - columns
@@ -118,10 +156,12 @@ def _experiment(cell: _Cell, text: str, book: Workbook) -> Experiment:
         baseline=_baseline(cell, prompts, reference),
         max_concurrency=options.max_concurrency or 8,
         budget=options.budget_tokens,
-        store=book.log,
+        store=workbook().log,
         name=options.name or "grid",
+        labels=place_of(get_ipython()) | ({"line": line.strip()} if options.name else {}),
         reference=reference,
         limit=options.limit,
+        holdout=options.holdout,
         variables={name: cell.names[name] for name in wanted if name in cell.names},
         base_url=options.base_url or magic.base_url,
         key_env=options.key_env or magic.key_env,
@@ -215,13 +255,20 @@ def _scorer(spec: str, names: Mapping[str, Any]) -> Scorer:
 
 
 def _show_plan(experiment: Experiment, *, asks: bool) -> None:
-    plan = str(experiment.plan())
     note = f"This would take more than {MOST_CALLS} calls. Add --yes to the line to ask them." if asks else "Dry run."
-    html = f'<div class="vig-note">{note} Nothing was asked.</div><p>{escape_text(plan)}</p>'
-    display(
-        {"text/html": f'<div class="vig-answer">{html}</div>', "text/plain": f"{note} Nothing was asked.\n{plan}"},
-        raw=True,
-    )
+    _show_note(f"{note} Nothing was asked.", str(experiment.plan()))
+
+
+def _say_earlier(name: str, versions: Sequence[Prompt]) -> None:
+    first, *rest = sorted(versions, key=lambda one: one.version)
+    known = f"{first.label} to v{rest[-1].version}" if rest else first.label
+    _show_note(f"{name} goes on from the log, which has {known}. Another --name begins anew.")
+
+
+def _show_note(note: str, text: str = "") -> None:
+    html = f'<div class="vig-note">{escape_text(note)}</div>{f"<p>{escape_text(text)}</p>" if text else ""}'
+    plain = "\n".join([note, *([text] if text else [])])
+    display({"text/html": f'<div class="vig-answer">{html}</div>', "text/plain": plain}, raw=True)
 
 
 class GridWaiting:

@@ -5,28 +5,34 @@
 `diff A B`                     two versions word by word; `diff v1 short`, or `diff short` against its parent
 `use NAME@v3`                  that version in a new cell; what is edited there has it as its parent
 `compare NAME`                 verdict and figures; `--baseline v1`, `--score exact`
-`rate NAME [v1] [--blind]`     choose between two answers at a time, by keys
+`rate NAME [v1] [--blind]`     choose between two answers at a time, by keys; `--judge "criterion"` beside a model
+`holdout NAME`                 the last version on the examples set aside by `--holdout`: once, at the end
 `plan NAME`                    what asking the rest would take
 `show NAME`                    the grid once more
 `resume NAME`                  ask what is missing
 `export NAME FILE`             .csv, .jsonl, promptfoo's .yaml, or a pytest file .py
 =============================  ==================================================================================
+
+What an earlier kernel asked is found in the log.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from IPython import get_ipython
 from IPython.core.error import UsageError
 from IPython.display import display
 
+from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.grid.rating import RatingView
 from vig_notebook.notebook.grid.show import open_grid, show_grid
 from vig_notebook.notebook.grid.words import prompt_changes_html
 from vig_notebook.notebook.show import FrontEnd, front_end
+from vig_notebook.notebook.tuning_cell import ask_or_plan, recall_grid
 from vig_notebook.notebook.workbook import workbook
 from vig_notebook.render import escape_text, visible
 from vig_notebook.settings import mask
@@ -34,12 +40,13 @@ from vig_notebook.settings import mask
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from vig_notebook.notebook.workbook import Workbook
     from vig_notebook.tuning import Experiment, Prompt
     from vig_notebook.tuning.verdict import Comparison
 
     Say = Callable[[str], None]
 
-__all__ = ["run_tuning"]
+__all__ = ["is_prompt", "run_tuning"]
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -49,8 +56,27 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; the form is: {self.usage}")
 
 
-def run_tuning(word: str, words: Sequence[str], say: Say) -> None:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a command was given, and what it stands in."""
+
+    words: argparse.Namespace
+    say: Say
+    magic: object
+
+    @property
+    def name(self) -> str:
+        return str(self.words.name)
+
+
+def run_tuning(word: str, words: Sequence[str], say: Say, magic: object) -> None:
     """Run one of the commands.
+
+    Args:
+        word: Its name.
+        words: What follows on the line.
+        say: Prints a line.
+        magic: The settings of the magic, for experiments that are laid out again.
 
     Raises:
         UsageError: It was not given what it needs.
@@ -59,30 +85,58 @@ def run_tuning(word: str, words: Sequence[str], say: Say) -> None:
     options, *arguments = FORMS[word]
     parser = _Parser(prog=f"%vigthoria {word}", usage=f"%vigthoria {word} {options}", add_help=False)
     for argument in arguments:
-        if argument == "--blind":
+        if argument in {"--blind", "--yes"}:
             parser.add_argument(argument, action="store_true")
         else:
             parser.add_argument(argument.rstrip("?"), nargs="?" if argument.endswith("?") else None)
-    RUN[word](parser.parse_args(list(words)), say)
+    RUN[word](_Given(parser.parse_args(list(words)), say, magic))
 
 
-def _versions(given: argparse.Namespace, say: Say) -> None:
+def is_prompt(word: str) -> bool:
+    """Whether a word is the name of a prompt, or of a version, here or in the log."""
+    name = word.partition("@")[0]
+    if not name.replace("-", "_").isidentifier():
+        return False
+    book = _book(name)
+    return name in book.experiments or name in book.prompts.names
+
+
+def _book(name: str) -> Workbook:
+    """The workbook, with what the log has of a prompt; where a program runs the notebook, without."""
     book = workbook()
+    if name and front_end(get_ipython()) is not FrontEnd.HEADLESS:
+        book.recall(name)
+    return book
+
+
+def _experiment(given: _Given, name: str) -> Experiment:
+    """The experiment of this name, or of this version; what another kernel asked is laid out again."""
+    book = _book(name.partition("@")[0])
+    if name not in book.experiments and name.partition("@")[0] in book.prompts.names:
+        prompt = book.prompt(name) if "@" in name else book.prompts.current(name)
+        if prompt.label not in book.experiments:
+            book.keep(recall_grid(given.magic, prompt, get_ipython()), line=book.line_of(prompt))
+        return book.experiments[prompt.label]
+    return book.experiment(name)
+
+
+def _versions(given: _Given) -> None:
     rows, means = [], []
-    for prompt in book.prompts.history(given.name):
-        mean, words = _score_of(prompt)
+    for prompt in _book(given.name).prompts.history(given.name):
+        mean, words = _score_of(prompt, given)
         means.append(mean)
         parent = f"from {prompt.parent.label}" if prompt.parent is not None else "the first"
         rows.append((prompt.label, parent, words or "not scored", _flat(prompt.text)))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = ["  ".join([*(f"{row[i]:{width}}" for i, width in enumerate(widths)), row[3]]) for row in rows]
-    say("\n".join([*lines, *([f"scores  {_bars(means)}"] if any(mean is not None for mean in means) else [])]))
+    given.say("\n".join([*lines, *([f"scores  {_bars(means)}"] if any(mean is not None for mean in means) else [])]))
 
 
-def _score_of(prompt: Prompt) -> tuple[float | None, str]:
+def _score_of(prompt: Prompt, given: _Given) -> tuple[float | None, str]:
     """The first score of a version, its best variant's, and all of its scores in words."""
-    experiment = workbook().experiments.get(prompt.label)
-    if experiment is None:
+    try:
+        experiment = _experiment(given, prompt.label)
+    except (VigthoriaError, UsageError):  # its data or its scorer are not there, or not yet
         return None, ""
     labels = {variant.label for variant in experiment.variants if variant.prompt == prompt}
     rows = [row for row in experiment.findings().summary_rows() if row["variant"] in labels]
@@ -101,10 +155,10 @@ def _bars(means: Sequence[float | None]) -> str:
     return "".join("·" if place is None else BARS[place] for place in places)
 
 
-def _diff(given: argparse.Namespace, _say: Say) -> None:
-    book = workbook()
-    other = given.other or ""
+def _diff(given: _Given) -> None:
+    other = given.words.other or ""
     name = next((one.partition("@")[0] for one in (other, given.name) if one and not _is_version(one)), "")
+    book = _book(name)
     newer = book.prompt(other or given.name, of=name)
     older = book.prompt(given.name, of=name) if other else newer.parent
     if older is None:
@@ -117,18 +171,18 @@ def _is_version(text: str) -> bool:
     return text.startswith("v") and text[1:].isdigit()
 
 
-def _use(given: argparse.Namespace, say: Say) -> None:
-    book = workbook()
+def _use(given: _Given) -> None:
+    book = _book(given.name.partition("@")[0])
     prompt = book.prompts.use(given.name)
     get_ipython().set_next_input(book.cell_of(prompt))
-    say(f"{prompt.label} is in the next cell; what you make of it has it as its parent")
+    given.say(f"{prompt.label} is in the next cell; what you make of it has it as its parent")
 
 
-def _compare(given: argparse.Namespace, _say: Say) -> None:
-    experiment = workbook().experiment(given.name)
-    findings = experiment.findings(_baseline(given.name, given.baseline))
-    verdict = findings.verdict(given.score)
-    table = _comparison_html(findings.comparisons(given.score)) if experiment.scorers and findings.pairs else ""
+def _compare(given: _Given) -> None:
+    experiment = _experiment(given, given.name)
+    findings = experiment.findings(_baseline(given.name, given.words.baseline))
+    verdict = findings.verdict(given.words.score)
+    table = _comparison_html(findings.comparisons(given.words.score)) if experiment.scorers and findings.pairs else ""
     lines = "<br>".join(map(escape_text, verdict.split("\n")))
     html = f'<div class="vig-grid"><div class="vig-strip">{lines}</div>{table}</div>'
     display({"text/html": html, "text/plain": visible(verdict)}, raw=True)
@@ -154,30 +208,41 @@ def _baseline(name: str, version: str | None) -> str | None:
     return workbook().prompt(version, of=name).label if version is not None and _is_version(version) else version
 
 
-def _rate(given: argparse.Namespace, say: Say) -> None:
-    experiment = workbook().experiment(given.name)
-    rating = experiment.rate(baseline=_baseline(given.name, given.other))
-    if front_end(get_ipython()) is not FrontEnd.PERSON:
-        say(f"{len(rating.pairs)} pairs to rate, by a person in a notebook")
-        return
-    RatingView(rating, blind=given.blind).display()
+def _rate(given: _Given) -> None:
+    experiment = _experiment(given, given.name)
+    baseline, judge = _baseline(given.name, given.words.other), given.words.judge
+    if front_end(get_ipython()) is FrontEnd.PERSON:
+        RatingView(experiment.rate(baseline=baseline, judge=judge), blind=given.words.blind).display()
+    elif judge is not None:
+        given.say(str(experiment.judge(judge, baseline=baseline)))
+    else:
+        given.say(f"{len(experiment.rate(baseline=baseline).pairs)} pairs to rate, by a person in a notebook")
 
 
-def _plan(given: argparse.Namespace, say: Say) -> None:
-    say(str(workbook().experiment(given.name).plan()))
+def _holdout(given: _Given) -> None:
+    experiment = _experiment(given, given.name)
+    if experiment.held_out is None:
+        raise UsageError(f"{given.name} has set nothing aside: run its cell with --holdout 0.3, say")
+    held = experiment.on_holdout(given.words.variant)
+    workbook().experiments[held.name] = held
+    ask_or_plan(held, get_ipython(), given.words)
 
 
-def _show(given: argparse.Namespace, _say: Say) -> None:
-    open_grid(workbook().experiment(given.name))
+def _plan(given: _Given) -> None:
+    given.say(str(_experiment(given, given.name).plan()))
 
 
-def _resume(given: argparse.Namespace, _say: Say) -> None:
-    show_grid(workbook().experiment(given.name), get_ipython())
+def _show(given: _Given) -> None:
+    open_grid(_experiment(given, given.name))
 
 
-def _export(given: argparse.Namespace, say: Say) -> None:
-    experiment: Experiment = workbook().experiment(given.name)
-    say(f"written: {experiment.export(given.file, variant=given.variant)}")
+def _resume(given: _Given) -> None:
+    show_grid(_experiment(given, given.name), get_ipython())
+
+
+def _export(given: _Given) -> None:
+    experiment = _experiment(given, given.name)
+    given.say(f"written: {experiment.export(given.words.file, variant=given.words.variant)}")
 
 
 FORMS = {
@@ -185,18 +250,20 @@ FORMS = {
     "diff": ("VERSION [VERSION]", "name", "other?"),
     "use": ("NAME@VERSION", "name"),
     "compare": ("NAME [--baseline VERSION] [--score SCORE]", "name", "--baseline", "--score"),
-    "rate": ("NAME [VERSION] [--blind]", "name", "other?", "--blind"),
+    "rate": ("NAME [VERSION] [--blind] [--judge CRITERION]", "name", "other?", "--blind", "--judge"),
+    "holdout": ("NAME [--variant LABEL] [--yes]", "name", "--variant", "--yes"),
     "plan": ("NAME", "name"),
     "show": ("NAME", "name"),
     "resume": ("NAME", "name"),
     "export": ("NAME FILE [--variant LABEL]", "name", "file", "--variant"),
 }
-RUN: dict[str, Callable[[argparse.Namespace, Say], None]] = {
+RUN: dict[str, Callable[[_Given], None]] = {
     "versions": _versions,
     "diff": _diff,
     "use": _use,
     "compare": _compare,
     "rate": _rate,
+    "holdout": _holdout,
     "plan": _plan,
     "show": _show,
     "resume": _resume,

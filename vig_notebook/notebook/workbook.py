@@ -8,6 +8,7 @@ from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
 from vig_notebook.tuning import PromptBook
 from vig_notebook.tuning.log import as_log
+from vig_notebook.tuning.versions import logged_versions
 
 if TYPE_CHECKING:
     from vig_notebook.tuning import Experiment, Prompt
@@ -16,7 +17,7 @@ __all__ = ["Workbook", "workbook"]
 
 
 class Workbook:
-    """Lives as long as the engine.
+    """Lives as long as the engine; what an earlier kernel wrote is found in the log.
 
     Attributes:
         prompts: The versions of the named prompts.
@@ -28,14 +29,21 @@ class Workbook:
         self.prompts = PromptBook()
         self.experiments: dict[str, Experiment] = {}
         self.log = as_log(None)
-        self._cells: dict[str, tuple[str, str]] = {}
+        self._lines: dict[str, str] = {}
 
-    def keep(self, experiment: Experiment, *, line: str, text: str) -> None:
-        """Keep an experiment and the cell it comes from."""
+    def keep(self, experiment: Experiment, *, line: str) -> None:
+        """Keep an experiment, and the options of the cell it comes from."""
         self.experiments[experiment.name] = experiment
         for prompt in self._own(experiment):
             self.experiments[prompt.label] = experiment
-            self._cells[prompt.label] = (line, text)
+            self._lines[prompt.label] = line
+
+    def recall(self, name: str) -> list[Prompt]:
+        """Take over the versions of a prompt that other kernels have written; gives those that were not here."""
+        versions = {one.prompt.label: one for one in logged_versions(self.log, name)}
+        new = self.prompts.restore(one.prompt for one in versions.values())
+        self._lines |= {prompt.label: versions[prompt.label].line for prompt in new}
+        return new
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of this name, or the one that asked this version.
@@ -64,10 +72,13 @@ class Workbook:
             raise ConfigError(f"There is no prompt {whole}", seen=f"there are {known}", advice="Name one of them")
         return found[-1]
 
+    def line_of(self, prompt: Prompt) -> str:
+        """The options of the cell that asked this version; empty where it came from no cell."""
+        return self._lines.get(prompt.label, "").strip()
+
     def cell_of(self, prompt: Prompt) -> str:
         """The cell that asked this version, to be run again."""
-        line, text = self._cells.get(prompt.label, (f"--name {prompt.name}", prompt.text))
-        return f"%%vigthoria {line.strip()}\n{text.strip(chr(10))}"
+        return f"%%vigthoria {self.line_of(prompt) or f'--name {prompt.name}'}\n{prompt.text}"
 
     @staticmethod
     def _own(experiment: Experiment) -> list[Prompt]:

@@ -154,6 +154,10 @@ class Store:
         rows = self._ask(lambda connection: connection.execute(statement).fetchall())
         return frozenset(row[0] for row in rows), frozenset(row[1] for row in rows)
 
+    def labels(self, name: str, value: str) -> list[dict[str, str]]:
+        """Give the labels of every run that has the label `name` with this value, oldest run first."""
+        return self._ask(lambda connection: search.labels_with(connection, name, value))
+
     def chat_messages(self, name: str) -> list[dict[str, object]]:
         """Give a conversation up to its last answer, to go on with it; empty when there is none."""
         return self._ask(lambda connection: search.chat_messages(connection, name))

@@ -31,7 +31,7 @@ __all__ = [
     "start_columns",
 ]
 
-_PROMPTS: Final = frozenset({"template", "system_template"})
+_PROMPTS: Final = frozenset({"template", "system_template", "line"})
 
 Columns: TypeAlias = dict[str, str | float | None]
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from vig_notebook.errors import ConfigError
+from vig_notebook.store.identity import to_json
 from vig_notebook.store.interrupted import text_so_far
 from vig_notebook.store.records import COLUMNS, Record
 from vig_notebook.store.rows import spelled
@@ -17,7 +20,17 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Query", "by_id", "by_keys", "chat_messages", "find", "parse_moment", "read", "rename_chat"]
+__all__ = [
+    "Query",
+    "by_id",
+    "by_keys",
+    "chat_messages",
+    "find",
+    "labels_with",
+    "parse_moment",
+    "read",
+    "rename_chat",
+]
 
 _WORD: Final = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -124,6 +137,14 @@ def chat_messages(connection: sqlite3.Connection, name: str) -> list[dict[str, o
     for record in read(connection, tail, (name,)):
         return [*(record.messages or []), {"role": "assistant", "content": record.text}]
     return []
+
+
+def labels_with(connection: sqlite3.Connection, name: str, value: str) -> list[dict[str, str]]:
+    """Give the labels of every run that has one label of this value, oldest run first."""
+    written = to_json({name: value}).decode()[1:-1]  # narrows to what is worth decoding
+    statement = "SELECT labels FROM runs WHERE labels LIKE ? ESCAPE '\\' ORDER BY number"
+    found = (msgspec.json.decode(row[0]) for row in connection.execute(statement, (_pattern(written),)))
+    return [labels for labels in found if labels.get(name) == value]
 
 
 def rename_chat(connection: sqlite3.Connection, name: str, new_name: str) -> int:

@@ -10,10 +10,11 @@ from vig_notebook.tuning.experiment import Experiment
 from vig_notebook.tuning.grid import Cell, Variant
 from vig_notebook.tuning.importing import from_promptfoo
 from vig_notebook.tuning.plan import Plan
+from vig_notebook.tuning.progress import Progress
 from vig_notebook.tuning.prompts import Prompt, PromptBook, word_changes
 from vig_notebook.tuning.rating import Rating
 from vig_notebook.tuning.responses import Response
-from vig_notebook.tuning.round import Observer, Progress
+from vig_notebook.tuning.round import Observer
 from vig_notebook.tuning.scorers import Score, scorer
 
 __all__ = [

@@ -11,9 +11,10 @@ import msgspec
 from vig_notebook import api
 from vig_notebook.servers import Server
 from vig_notebook.store.identity import identity_of
+from vig_notebook.tuning.versions import labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from vig_notebook.run import Run
     from vig_notebook.settings import Endpoint, Secret
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from vig_notebook.tuning.grid import Cell
     from vig_notebook.wire.chat import ChatRequest
 
-__all__ = ["Address", "Asking", "endpoint_of"]
+__all__ = ["Address", "Asking", "endpoint_of", "without_retries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class Asking:
         ConfigError: A parameter cannot be sent, or the settings are wrong.
     """
 
-    def __init__(self, cells: Sequence[Cell], address: Address, *, experiment: str) -> None:
-        self._experiment = experiment
+    def __init__(self, cells: Sequence[Cell], address: Address, *, labels: Mapping[str, str]) -> None:
+        self._shared = labels
         self._questions = self._make_questions(cells, address)
         self.endpoint = next(iter(self._questions.values())).server.endpoint
         self._repeats = self._count_repeats(cells)
@@ -73,7 +74,7 @@ class Asking:
                 profile=address.profile,
                 parameters=cell.variant.params,
             )
-            server = servers.setdefault(asked.server.endpoint.base_url, _without_retries(asked.server))
+            server = servers.setdefault(asked.server.endpoint.base_url, without_retries(asked.server))
             questions[cell.variant.index] = replace(asked, server=server)
         return questions
 
@@ -101,24 +102,12 @@ class Asking:
         return repeats
 
     def _labels(self, cell: Cell) -> dict[str, str]:
-        prompt = cell.variant.prompt
-        labels = {
-            "experiment": self._experiment,
-            "prompt": prompt.label,
-            "prompt_digest": prompt.digest,
-            "template": prompt.text,
-            "example": cell.example.id,
-            # The run log counts a run's repeats by this label.
-            "repeat": str(self._repeats[cell.index]),
-        }
-        if prompt.system is not None:
-            labels["system_template"] = prompt.system
-        if prompt.parent is not None:
-            labels["parent"] = prompt.parent.label
-        return labels
+        # The run log counts a run's repeats by the label `repeat`.
+        own = {"example": cell.example.id, "repeat": str(self._repeats[cell.index])}
+        return {**self._shared, **labels_of(cell.variant.prompt), **own}
 
 
-def _without_retries(server: Server) -> Server:
+def without_retries(server: Server) -> Server:
     """The same server, asked once: what is refused goes back to the schedule, whose limiter then slows all."""
     connect = server.connect
     if connect is None:

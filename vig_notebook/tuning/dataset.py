@@ -97,31 +97,55 @@ class Dataset:
         """The variables, in order of first appearance."""
         return list(dict.fromkeys(name for example in self.examples for name in example.variables))
 
-    def split(self, holdout: float = 0.3) -> tuple[Dataset, Dataset]:
-        """Set examples aside that no prompt is tuned on.
-
-        An example goes to the same side whatever else is in the dataset: the hash of its id decides.
+    def split(self, holdout: float = 0.3, *, seed: int = 0, by: str | None = None) -> tuple[Dataset, Dataset]:
+        """Set examples aside that no prompt is tuned on; the same ones each time.
 
         Args:
-            holdout: The share to set aside, between 0 and 1; small datasets give it only roughly.
+            holdout: The share to set aside, between 0 and 1.
+            seed: Another one sets others aside.
+            by: The column whose values both sides get in the same shares; None takes `label` where there is one.
 
         Returns:
-            The examples to tune on, and the holdout, to be asked once, at the end.
+            The examples to tune on, and the holdout, to be asked once, at the end; both in their old order.
 
         Raises:
-            ConfigError: The share is not between 0 and 1, or one side would be empty.
+            ConfigError: The share is not between 0 and 1, there is no such column, or one side would be empty.
         """
         if not 0 < holdout < 1:
             raise ConfigError("holdout must be between 0 and 1", seen=f"it is {holdout}", advice="Give 0.3, say")
-        kept = tuple(example for example in self.examples if _place(example.id) >= holdout)
-        aside = tuple(example for example in self.examples if _place(example.id) < holdout)
-        if not kept or not aside:
+        number = min(max(1, round(holdout * len(self))), len(self) - 1)
+        if not number:
             raise ConfigError(
                 "The dataset is too small to split",
-                seen=f"{len(self.examples)} examples leave one side empty",
-                advice="Give more examples or another share",
+                seen=f"{len(self)} example leaves one side empty",
+                advice="Give more examples",
             )
-        return Dataset(kept, self.name), Dataset(aside, f"{self.name} (holdout)".strip())
+        aside = set(_spread(self._strata(by), seed)[:number])
+        kept = tuple(one for one in self.examples if one.id not in aside)
+        held_out = tuple(one for one in self.examples if one.id in aside)
+        return Dataset(kept, self.name), Dataset(held_out, f"{self.name} (holdout)".strip())
+
+    def _strata(self, by: str | None) -> list[list[str]]:
+        """The ids by the value of a column; all together where there is none."""
+        column = by or "label"
+        lacking = sum(column not in one.variables for one in self)
+        if by and lacking:
+            seen = f"the variables are {', '.join(self.names)}"
+            raise ConfigError(f"{lacking} examples have no {column!r}", seen=seen, advice="Name another column")
+        strata: dict[str, list[str]] = {}
+        for one in self:
+            strata.setdefault("" if lacking else str(one.variables[column]), []).append(one.id)
+        return list(strata.values())
+
+
+def _spread(strata: list[list[str]], seed: int) -> list[str]:
+    """All ids in an order by chance whose every beginning has each stratum in its share, as nearly as it can."""
+    places: list[tuple[float, str]] = []
+    for ids in strata:
+        drawn = sorted(ids, key=lambda one: _drawn(one, seed))
+        # Evenly over the whole; where in its own piece each stands is by chance, so that no stratum is always first.
+        places += [((place + _drawn(one, seed + 1) / 2) / len(ids), one) for place, one in enumerate(drawn)]
+    return [one for _, one in sorted(places)]
 
 
 def plain(variables: Mapping[str, object]) -> dict[str, object]:
@@ -131,9 +155,10 @@ def plain(variables: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _place(example_id: str) -> float:
-    """A number from 0 up to 1 that depends on the id alone."""
-    return int.from_bytes(hashlib.sha256(example_id.encode()).digest()[:8], "big") / 2**64
+def _drawn(example_id: str, seed: int) -> float:
+    """A number from 0 up to 1, by chance, but the same in every process."""
+    digest = hashlib.sha256(f"{seed}\n{example_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _read_file(path: Path) -> list[Mapping[str, object]]:

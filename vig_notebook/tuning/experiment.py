@@ -9,54 +9,47 @@ Experiment(...) ──> run() ──> cells in flight ──> responses ──> 
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.tuning.asking import Address, Asking, endpoint_of
-from vig_notebook.tuning.dataset import Dataset, Example
+from vig_notebook.tuning.asking import Address, endpoint_of
 from vig_notebook.tuning.export import write_results
 from vig_notebook.tuning.findings import Findings
-from vig_notebook.tuning.grid import baseline_pairs, expand, expand_params, variants_of
+from vig_notebook.tuning.grid import baseline_pairs
+from vig_notebook.tuning.holdout import ask_holdout
+from vig_notebook.tuning.judge import PairJudge
+from vig_notebook.tuning.judging import PairJudging
+from vig_notebook.tuning.layout import examples_of, lay_out
 from vig_notebook.tuning.log import as_log
 from vig_notebook.tuning.plan import make_plan
 from vig_notebook.tuning.plots import draw
 from vig_notebook.tuning.prompts import as_prompts
-from vig_notebook.tuning.responses import cached
-from vig_notebook.tuning.round import Round, progress_of
-from vig_notebook.tuning.scorers import as_scorers
-from vig_notebook.tuning.scoring import Scoring
+from vig_notebook.tuning.rounds import Rounds
+from vig_notebook.tuning.scorers import as_scorers, expected_column
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     import pandas as pd
 
-    from vig_notebook.run import Run
     from vig_notebook.settings import Secret
     from vig_notebook.store import Store
-    from vig_notebook.tuning.dataset import Source
-    from vig_notebook.tuning.grid import Cell
+    from vig_notebook.tuning.dataset import Dataset, Source
+    from vig_notebook.tuning.judging import PairVerdicts
     from vig_notebook.tuning.log import AnswerLog
     from vig_notebook.tuning.plan import Plan, Prices
     from vig_notebook.tuning.plots import Kind
     from vig_notebook.tuning.prompts import Prompt
     from vig_notebook.tuning.rating import Rating
-    from vig_notebook.tuning.responses import Response
-    from vig_notebook.tuning.round import Observer, Progress
     from vig_notebook.tuning.scorers import Spec
     from vig_notebook.tuning.verdict import Method
 
 __all__ = ["Experiment"]
 
-REPEATS = 3
-"""With a dataset: 20 examples show a gain of 14 points in half of all cases, where one repeat shows it in 19 %."""
 
-
-class Experiment:
+class Experiment(Rounds):
     """Prompts x models x parameters, tried on examples with repeats.
 
     `run()` returns at once and the cells stream on the streaming thread; `await experiment`, `wait()` and
@@ -67,10 +60,11 @@ class Experiment:
         data: The examples.
         variants: The columns of the grid: prompt, model, parameters.
         cells: What is asked, in the order of asking: all variants of one example before the next.
-        scorers: The scorers.
+        held_out: The examples that are set aside, or None; see `on_holdout`.
         baseline: What variants are held against, as given; see `grid.baseline_pairs`.
         reference: Earlier versions of the prompts, which are not asked again.
         endpoint: The server, as the settings chose it when the experiment was laid out.
+        note: What its verdict ends with; may be empty.
         viewer: Shows an experiment live; the notebook rooms set it.
     """
 
@@ -92,9 +86,11 @@ class Experiment:
         name: str = "experiment",
         reference: Sequence[Prompt] = (),
         limit: int | None = None,
+        holdout: float | None = None,
         variables: Mapping[str, object] | None = None,
         prices: Prices | None = None,
         executor: Executor | None = None,
+        labels: Mapping[str, str] | None = None,
         base_url: str | None = None,
         api_key: str | Secret | None = None,
         key_env: str | None = None,
@@ -118,148 +114,69 @@ class Experiment:
             reference: Earlier versions to hold the prompts against. What the log has of them is taken; they are
                 not asked again.
             limit: Use only the first so many examples.
+            holdout: The share of the examples to set aside; only `on_holdout()` asks them.
             variables: Variables that all examples share.
             prices: Of a million tokens in and out, by model: `{"model": (0.5, 1.5)}`. Without them no cost is shown.
             executor: Runs the scorers, for example dask's `Client.get_executor()`; by default threads do.
-            base_url: As for `vig_notebook.start`.
-            api_key: As for `vig_notebook.start`.
-            key_env: As for `vig_notebook.start`.
-            profile: As for `vig_notebook.start`.
+            labels: Free words kept with each run in the log.
+            base_url: As for `vig_notebook.start`, like the three that follow.
+            api_key: The server's key.
+            key_env: The environment variable that holds it.
+            profile: A profile of the settings file.
 
         Raises:
             ConfigError: Something of it is wrong: a template names what an example lacks, a scorer is unknown.
         """
         self.name = name
-        self._address = Address(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
-        self.endpoint = endpoint_of(self._address)
+        address = Address(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
+        self.endpoint = endpoint_of(address)
         names = [models] if isinstance(models, str) else list(models or [self.endpoint.default_model])
-        self.data = _with_shared(data, variables or {}, limit)
-        asked = as_prompts(prompts)
-        self.reference = frozenset(one for one in reference if one not in asked)
-        earlier = [one for one in reference if one in self.reference]
-        self.variants = variants_of([*earlier, *asked], names, expand_params(params))
-        self.cells = expand(self.variants, self.data, repeats=repeats or (1 if data is None else REPEATS))
-        self.scorers = as_scorers(scorers)
+        kinds = as_scorers(scorers)
+        asked, self.held_out = examples_of(data, limit=limit, holdout=holdout, by=expected_column(kinds))
+        self._layout = lay_out(
+            as_prompts(prompts), names, params, asked, repeats=repeats, reference=reference, variables=variables or {}
+        )
+        self.data, self.variants, self.cells = self._layout.data, self._layout.variants, self._layout.cells
+        self.reference = self._layout.reference
         self.baseline = baseline
         baseline_pairs(self.variants, baseline)  # refuses a wrong name now, and not after an hour of asking
-        self._max_concurrency = _at_least_one("max_concurrency", max_concurrency)
-        self._budget = budget
-        self._log = as_log(store)
         self._prices = prices or {}
-        self._executor = executor
-        self._responses: dict[int, Response] = {}
-        self._observers: list[Observer] = []
-        self._round: Round | None = None
-
-    # Asking.
-
-    def run(self) -> Self:
-        """Ask what is missing, and return at once. What the log has is not asked again.
-
-        Raises:
-            ConfigError: The settings are wrong, or a parameter cannot be sent.
-        """
-        if not self.running:
-            asking = self._asking()
-            self._take_known(asking)
-            self._begin(asking, self.missing, [one for one in self.responses if self._lacks_scores(one)])
-        return self
-
-    resume = run
-
-    def stop(self, cell: Cell | None = None) -> None:
-        """Stop a cell, or all that have no answer yet; returns at once. What came of them is kept."""
-        if self._round is not None:
-            self._round.stop(cell)
-
-    def retry(self, cell: Cell) -> None:
-        """Ask a cell again that failed or was stopped; returns at once."""
-        asking = self._asking()
-        if self._round is not None and self.running:
-            self._round.retry(cell, lambda: self._begin(asking, [cell], []))
-        else:
-            self._begin(asking, [cell], [])
-
-    def rescore(self, *scorers: Spec) -> Self:
-        """Score every answer with these scorers instead, without asking again; returns at once.
-
-        Raises:
-            ConfigError: A scorer is unknown, or the experiment still runs.
-        """
-        if self.running:
-            raise ConfigError("Scores cannot be changed now", seen="the experiment runs", advice="Wait or stop it")
-        self.scorers = as_scorers(scorers)
-        self._begin(self._asking(), [], [replace(one, scores={}) for one in self.responses if one.status.whole])
-        return self
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until every cell has its answer and its scores.
-
-        Returns:
-            Whether that is so; False after `timeout_s` seconds, and the experiment goes on.
-
-        Raises:
-            KeyboardInterrupt: The kernel was interrupted; the experiment is stopped, its answers are kept.
-        """
-        if self._round is None:
-            return False
-        try:
-            ended = self._round.end.wait(timeout_s)
-        except KeyboardInterrupt:
-            self.stop()
-            raise
-        if ended:
-            self._round.raise_failure()
-        return ended
-
-    def __await__(self) -> Generator[object, None, Self]:
-        """Run, and await the end; cancelling it stops the experiment."""
-        return self._wait_in_loop().__await__()
-
-    # Looking; nothing here waits.
-
-    @property
-    def running(self) -> bool:
-        """Whether cells are asked or scored now."""
-        return self._round is not None and not (self._round.over or self._round.end.reached)
-
-    @property
-    def responses(self) -> list[Response]:
-        """What came of the cells until now, in the order of asking."""
-        return sorted(self._responses.values(), key=lambda one: one.cell.index)
-
-    @property
-    def missing(self) -> list[Cell]:
-        """The cells without a whole answer, those of earlier versions left out."""
-        return [cell for cell in self._own_cells if not self._is_whole(cell)]
-
-    @property
-    def runs(self) -> dict[int, Run]:
-        """The runs in flight, by the cells' index."""
-        return dict(self._round.runs) if self._round is not None else {}
-
-    @property
-    def progress(self) -> Progress:
-        """How far it is."""
-        own = [one for one in self.responses if one.cell.variant.prompt not in self.reference]
-        return progress_of(own, len(self._own_cells), self._round)
+        self.note = ""
+        super().__init__(
+            self._layout,
+            kinds,
+            address=address,
+            labels={"experiment": name, **(labels or {})},
+            log=as_log(store),
+            executor=executor,
+            max_concurrency=_at_least_one("max_concurrency", max_concurrency),
+            budget=budget,
+        )
+        self._made_with = {
+            "repeats": repeats,
+            "max_concurrency": max_concurrency,
+            "budget": budget,
+            "store": self._log,
+            "variables": variables,
+            "prices": prices,
+            "executor": executor,
+            "base_url": base_url,
+            "api_key": api_key,
+            "key_env": key_env,
+            "profile": profile,
+        }
 
     @property
     def df(self) -> pd.DataFrame:
         """The tidy table, one row a response, also while cells stream."""
         return self.findings().table()
 
-    def watch(self, observer: Observer) -> None:
-        """Have an observer told of every cell from the next round on."""
-        self._observers.append(observer)
-
     def plan(self) -> Plan:
         """What `run()` would take now: calls, tokens, time, and the smallest difference that could be seen."""
-        if not self.running:
-            self._take_known(self._asking())
+        self.take_known()
         return make_plan(
             self.missing,
-            self._own_cells,
+            self._layout.own_cells,
             self.responses,
             max_concurrency=self._max_concurrency,
             compared=bool(self.scorers) and len(self.variants) > 1,
@@ -277,6 +194,8 @@ class Experiment:
             baseline=baseline or self.baseline,
             prices=self._prices,
             interim=self.running,
+            judges=[scorer.name for scorer in self.scorers if getattr(scorer, "asks_a_server", False)],
+            note=self.note,
         )
 
     def summary(self) -> pd.DataFrame:
@@ -309,18 +228,61 @@ class Experiment:
         """
         return self.findings(baseline).flips(scorer)
 
-    def rate(self, variant: str | None = None, baseline: str | None = None, *, seed: int | None = None) -> Rating:
+    def rate(
+        self,
+        variant: str | None = None,
+        baseline: str | None = None,
+        *,
+        judge: PairJudge | str | None = None,
+        seed: int | None = None,
+    ) -> Rating:
         """The answers of a variant and its baseline in blind pairs, for a person to choose by keys.
 
         Args:
             variant: Label of the variant; by default the last.
             baseline: As for the experiment, whose own is the default.
+            judge: Judges the same pairs meanwhile, each in both orders; a text is its criterion. The result says
+                how far it agrees with the person, and with itself.
             seed: For the order and the sides; None takes another each time.
 
         Raises:
             ConfigError: There is no such variant, or no example with both answers.
         """
-        return self.findings(baseline).rating(variant, self._record_rating, seed=seed)
+        rating = self.findings(baseline).rating(variant, self._keep_rating, seed=seed)
+        if judge is not None:
+            rating.judged_by(self._judging(judge, rating))
+        return rating
+
+    def judge(self, judge: PairJudge | str, variant: str | None = None, baseline: str | None = None) -> PairVerdicts:
+        """Have a judge choose between a variant and its baseline on each example, in both orders; waits.
+
+        Args:
+            judge: A `PairJudge`, or the criterion of one that asks the experiment's own server.
+            variant: Label of the variant; by default the last.
+            baseline: As for the experiment, whose own is the default.
+
+        Raises:
+            ConfigError: There is no such variant, or no example with both answers.
+            KeyboardInterrupt: The kernel was interrupted; the judge is stopped.
+        """
+        rating = self.findings(baseline).rating(variant, self._keep_rating, seed=0)
+        judging = self._judging(judge, rating)
+        rating.judged_by(judging)
+        judging.wait()
+        return rating.verdicts()
+
+    def on_holdout(self, variant: str | None = None) -> Experiment:
+        """A variant and its baseline on the examples that were set aside. `run()` asks them: once, at the end.
+
+        Its verdict says how often this holdout was looked at before, with other variants.
+
+        Args:
+            variant: Label of the variant; by default the last.
+
+        Raises:
+            ConfigError: Nothing was set aside, or there is no such variant.
+        """
+        return ask_holdout(self, self._made_with, variant)
 
     def plot(self, kind: Kind = "forest", *, scorer: str | None = None) -> object:
         """Draw a chart: slope, forest, scores, latency or heatmap. Altair's, or matplotlib's where altair is absent.
@@ -348,68 +310,9 @@ class Experiment:
         now = self.progress
         return f"<Experiment {self.name} {now.done}/{now.total} done, {now.cached} cached, {now.failed} failed>"
 
-    # Inside.
-
-    @property
-    def _own_cells(self) -> list[Cell]:
-        """The cells that are asked: those of earlier versions are not."""
-        return [cell for cell in self.cells if cell.variant.prompt not in self.reference]
-
-    def _is_whole(self, cell: Cell) -> bool:
-        response = self._responses.get(cell.index)
-        return response is not None and response.status.whole
-
-    def _lacks_scores(self, response: Response) -> bool:
-        return response.status.whole and response.scores.keys() != {one.name for one in self.scorers}
-
-    def _record_rating(self, response: Response, rating: str) -> None:
-        now = self._responses[response.cell.index]
-        self._responses[response.cell.index] = replace(now, rating=rating)
-
-    def _asking(self) -> Asking:
-        """The requests, by the settings of this moment."""
-        return Asking(self.cells, self._address, experiment=self.name)
-
-    def _take_known(self, asking: Asking) -> None:
-        """Take over what the log has of the cells without a whole answer."""
-        keys = {asking.keys[cell.index]: cell for cell in self.cells if not self._is_whole(cell)}
-        for key, answer in self._log.find(keys).items() if keys else ():
-            self._responses[keys[key].index] = cached(keys[key], answer)
-
-    def _begin(self, asking: Asking, todo: Sequence[Cell], answered: Sequence[Response]) -> None:
-        self._round = Round(
-            todo,
-            answered,
-            asking=asking,
-            log=self._log,
-            scoring=Scoring(self.scorers, self._executor),
-            responses=self._responses,
-            observers=self._observers,
-            max_concurrency=self._max_concurrency,
-            budget=self._budget,
-        )
-        self._round.begin()
-
-    async def _wait_in_loop(self) -> Self:
-        self.run()
-        current = cast("Round", self._round)
-        try:
-            await current.end.waited()
-        except asyncio.CancelledError:
-            self.stop()
-            raise
-        current.raise_failure()
-        return self
-
-
-def _with_shared(data: Source | Dataset | None, shared: Mapping[str, object], limit: int | None) -> Dataset:
-    if data is None:
-        return Dataset((Example(id="1", variables=dict(shared)),))
-    dataset = Dataset.of(data, limit=limit)
-    if not shared:
-        return dataset
-    examples = (replace(one, variables={**shared, **one.variables}) for one in dataset)
-    return Dataset(tuple(examples), dataset.name)
+    def _judging(self, judge: PairJudge | str, rating: Rating) -> PairJudging:
+        judge = PairJudge(judge) if isinstance(judge, str) else judge
+        return PairJudging(judge, rating.pairs, self.calls())
 
 
 def _at_least_one(name: str, value: int) -> int:

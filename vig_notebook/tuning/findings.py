@@ -37,6 +37,8 @@ class Findings:
         baseline: What the variants are held against, as `grid.baseline_pairs` takes it.
         prices: Of tokens, by model.
         interim: More is to come, and so nothing is called better yet.
+        judges: Those of the scores that a judge gave.
+        note: What the verdict ends with; may be empty.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Findings:
     baseline: str | None
     prices: Prices
     interim: bool
+    judges: Sequence[str] = ()
+    note: str = ""
 
     def table(self) -> pd.DataFrame:
         """One row a response."""
@@ -90,8 +94,10 @@ class Findings:
         """A sentence for each comparison, one a line; says why when there are none."""
         if not self.scorers or not self.pairs:
             missing = "a second variant" if self.scorers else "a scorer"
-            return f"There is no verdict without {missing}."
-        return "\n".join(sentence(one, interim=self.interim) for one in self.comparisons(scorer))
+            sentences = [f"There is no verdict without {missing}."]
+        else:
+            sentences = [sentence(one, interim=self.interim) for one in self.comparisons(scorer)]
+        return "\n".join([*sentences, *([self.note] if self.note else [])])
 
     def flips(self, scorer: str | None = None) -> pd.DataFrame:
         """The examples whose verdict changed, those to read first first."""
@@ -116,7 +122,7 @@ class Findings:
             known = ", ".join(pairs) or "one variant alone"
             raise ConfigError(f"There is no variant {chosen!r} to rate", seen=f"there is {known}", advice="Name one")
         ours, others = ([r for r in self.responses if r.cell.variant is one] for one in pairs[chosen])
-        return Rating(ours, others, record, seed=seed)
+        return Rating(ours, others, record, seed=seed, judges=self.judges)
 
     def named(self, scorer: str | None) -> list[str]:
         """The name of one score, or of all.

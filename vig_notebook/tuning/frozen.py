@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from vig_notebook.errors import ConfigError
+from vig_notebook.tuning.checks import Json, Length, Number, Regex, Text
 from vig_notebook.tuning.dataset import plain
-from vig_notebook.tuning.scorers import Json, Length, Number, Regex, Text, original
+from vig_notebook.tuning.scorers import original
 
 if TYPE_CHECKING:
     from vig_notebook.tuning.experiment import Experiment
@@ -31,8 +32,9 @@ from math import inf
 import pytest
 
 import vig_notebook as vig
+from vig_notebook.tuning.checks import Expected, Json, Length, Number, Regex, Text
 from vig_notebook.tuning.prompts import Prompt
-from vig_notebook.tuning.scorers import Expected, Json, Length, Number, Regex, Text, apply
+from vig_notebook.tuning.scorers import apply
 
 PROMPT = {prompt}
 MODEL = {model!r}

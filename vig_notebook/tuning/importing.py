@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vig_notebook.errors import ConfigError
+from vig_notebook.tuning.checks import Expected, Json, Regex, Text
 from vig_notebook.tuning.dataset import Dataset
 from vig_notebook.tuning.extras import need
 from vig_notebook.tuning.prompts import Prompt
-from vig_notebook.tuning.scorers import Expected, Json, Regex, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -56,12 +56,16 @@ class AnswerLog(Protocol):
     def sinks(self, key: str) -> Sequence[Sink]:
         """What to give a run, so that its answer is kept under this key."""
 
+    def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
+        """The labels of the runs that have the label `name` with this value, oldest first. May read a file."""
+
 
 class MemoryLog:
     """Keeps answers for as long as the process lives."""
 
     def __init__(self) -> None:
         self._answers: dict[str, Answer] = {}
+        self._labels: list[Mapping[str, str]] = []
 
     def find(self, keys: Iterable[str]) -> Mapping[str, Answer]:
         """The whole answers that it has, by key."""
@@ -69,7 +73,11 @@ class MemoryLog:
 
     def sinks(self, key: str) -> Sequence[Sink]:
         """What to give a run, so that its answer is kept under this key."""
-        return (_Keeper(self._answers, key),)
+        return (_Keeper(self._answers, key), _Labels(self._labels))
+
+    def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
+        """The labels of the runs that have the label `name` with this value, oldest first."""
+        return [labels for labels in self._labels if labels.get(name) == value]
 
 
 class _Keeper:
@@ -90,6 +98,17 @@ class _Keeper:
                 model=run.request.model,
                 endpoint=run.endpoint,
             )
+
+
+class _Labels:
+    def __init__(self, kept: list[Mapping[str, str]]) -> None:
+        self._kept = kept
+
+    def start(self, run: Run) -> None:
+        self._kept.append(run.labels)
+
+    def finish(self, run: Run) -> None:
+        pass
 
 
 class StoreLog:
@@ -127,6 +146,10 @@ class StoreLog:
         """What to give a run, so that its answer is kept under this key."""
         keeper = _Keeper(self._unlogged, key, replayed_only=self._store.path is not None)
         return (self._store.recorder(), keeper)
+
+    def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
+        """The labels of the runs that have the label `name` with this value, oldest first. Waits for the log."""
+        return self._store.labels(name, value)
 
 
 def as_log(store: Store | AnswerLog | str | Path | None) -> AnswerLog:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from vig_notebook.tuning.checks import Expected, Json, Length, Number, Regex, Text
 from vig_notebook.tuning.dataset import plain
 from vig_notebook.tuning.extras import need
-from vig_notebook.tuning.scorers import Expected, Json, Length, Number, Regex, Text, original
+from vig_notebook.tuning.scorers import original
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

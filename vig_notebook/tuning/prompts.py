@@ -204,11 +204,38 @@ class PromptBook:
         self._current[name] = found or new
         return self._current[name]
 
-    def add(self, prompt: Prompt) -> None:
-        """Put in a version from elsewhere, such as the log; its number says where."""
-        versions = [old for old in self._versions.get(prompt.name, []) if old.version != prompt.version]
-        self._versions[prompt.name] = sorted([*versions, prompt], key=lambda one: one.version)
-        self._current[prompt.name] = prompt
+    def restore(self, prompts: Iterable[Prompt]) -> list[Prompt]:
+        """Take over versions from the log; those that are here stay as they are.
+
+        Args:
+            prompts: Versions of one name; the last becomes the current one where there is none.
+
+        Returns:
+            Those that were not here.
+        """
+        new = []
+        for prompt in prompts:
+            versions = self._versions.setdefault(prompt.name, [])
+            if all(old.version != prompt.version for old in versions):
+                new.append(prompt)
+                versions.append(prompt)
+                versions.sort(key=lambda one: one.version)
+        for prompt in new[-1:]:
+            self._current.setdefault(prompt.name, prompt)
+        return new
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all prompts."""
+        return list(self._versions)
+
+    def current(self, name: str) -> Prompt:
+        """The version that the next one is made from: the one that was written or used last.
+
+        Raises:
+            ConfigError: There is no prompt of this name.
+        """
+        return self._current.get(name) or self.history(name)[-1]
 
     def use(self, label: str) -> Prompt:
         """Make an earlier version current, so that the next one is made from it.

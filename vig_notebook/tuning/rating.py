@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.tuning import statistics
+from vig_notebook.tuning.judging import PairVerdicts, agreement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vig_notebook.tuning.dataset import Example
+    from vig_notebook.tuning.judging import Agreement, PairJudging
     from vig_notebook.tuning.responses import Response
 
 __all__ = ["Pair", "Rating", "RatingResult"]
@@ -45,6 +47,7 @@ class RatingResult:
         ties: Votes for neither.
         open: Pairs without a vote.
         p_value: Of the exact sign test; ties are left out.
+        agreements: How far the judges agree, where there are any.
     """
 
     variant: str
@@ -54,12 +57,14 @@ class RatingResult:
     ties: int
     open: int
     p_value: float
+    agreements: Sequence[Agreement] = ()
 
     def __str__(self) -> str:
         ties = f"{self.ties} tie{'' if self.ties == 1 else 's'}"
         still = f", {self.open} still open" if self.open else ""
         test = f"p = {self.p_value:.3f} by the exact sign test without the ties"
-        return f"{self.variant} {self.wins} : {self.losses} {self.other}, {ties}{still} ({test})."
+        result = f"{self.variant} {self.wins} : {self.losses} {self.other}, {ties}{still} ({test})."
+        return " ".join([result, *map(str, self.agreements)])
 
 
 class Rating:
@@ -77,6 +82,7 @@ class Rating:
         record: Callable[[Response, str], object],
         *,
         seed: int | None = None,
+        judges: Sequence[str] = (),
     ) -> None:
         """Pair the first whole answer to each example on either side.
 
@@ -85,6 +91,7 @@ class Rating:
             others: Responses of the other.
             record: Takes a response and its rating: win, loss, tie, or empty.
             seed: For the order and the sides; None takes another each time.
+            judges: Names of the scores that a judge gave.
 
         Raises:
             ConfigError: No example has an answer on both sides.
@@ -102,8 +109,14 @@ class Rating:
         self._variant = ours[0].cell.variant
         self._other = others[0].cell.variant
         self._record = record
+        self._judges = judges
+        self._judging: PairJudging | None = None
         self._votes: dict[int, str] = {}
         self._past: list[tuple[int, str | None]] = []
+
+    def judged_by(self, judging: PairJudging) -> None:
+        """Have a judge's verdicts on the pairs told in the result, beside the votes."""
+        self._judging = judging
 
     @property
     def current(self) -> Pair | None:
@@ -153,7 +166,28 @@ class Rating:
             ties=counts["tie"],
             open=len(self.pairs) - self.voted,
             p_value=statistics.sign_test(wins, losses),
+            agreements=self._agreements(),
         )
+
+    def verdicts(self) -> PairVerdicts:
+        """What the judge says of the pairs so far, for the variant against the other."""
+        return PairVerdicts.of(self._turned(pair) for pair in self.pairs)
+
+    def _turned(self, pair: Pair) -> tuple[int, bool | None] | None:
+        verdict = self._judging.verdict(pair) if self._judging is not None else None
+        if verdict is None:
+            return None
+        return (verdict[0] if pair.left.cell.variant is self._variant else -verdict[0]), verdict[1]
+
+    def _agreements(self) -> list[Agreement]:
+        votes = [(self.pairs[index], {"1": 1, "2": -1}.get(key, 0)) for index, key in self._votes.items()]
+        found = [
+            agreement(name, [(side, _preferred(pair, name)) for pair, side in votes]) for name in self._judges if votes
+        ]
+        if self._judging is not None:
+            sides = [(side, (self._judging.verdict(pair) or (None,))[0]) for pair, side in votes]
+            found.append(agreement("The judge", sides, self.verdicts().self_agreement))
+        return found
 
     def _undo(self) -> bool:
         if not self._past:
@@ -180,6 +214,14 @@ class Rating:
             return "tie", "tie"
         winner = pair.left if key == "1" else pair.right
         return ("win", "loss") if winner.cell.variant is self._variant else ("loss", "win")
+
+
+def _preferred(pair: Pair, score: str) -> int | None:
+    """The side with the higher score: 1 the left, -1 the right, 0 neither; None where one has no score."""
+    left, right = (one.scores.get(score) for one in (pair.left, pair.right))
+    if left is None or right is None or left.value is None or right.value is None:
+        return None
+    return (left.value > right.value) - (left.value < right.value)
 
 
 def _first_whole(responses: Sequence[Response]) -> dict[str, Response]:

@@ -9,13 +9,13 @@ import asyncio
 import concurrent.futures
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from vig_notebook.ending import Ending
 from vig_notebook.engine import engine
 from vig_notebook.tuning.limiter import limiter_of
-from vig_notebook.tuning.responses import Status, from_run, never_asked
+from vig_notebook.tuning.responses import from_run, never_asked
 from vig_notebook.tuning.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from vig_notebook.run import Run
     from vig_notebook.sinks import Sink
     from vig_notebook.tuning.asking import Asking
+    from vig_notebook.tuning.budget import Budget
+    from vig_notebook.tuning.calls import Calls
     from vig_notebook.tuning.grid import Cell
     from vig_notebook.tuning.log import AnswerLog
     from vig_notebook.tuning.responses import Response, Waits
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from vig_notebook.tuning.scorers import Score
     from vig_notebook.tuning.scoring import Scoring
 
-__all__ = ["Observer", "Progress", "Round", "progress_of"]
+__all__ = ["Observer", "Round"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,38 +60,10 @@ class Observer(Protocol):
         """The round is over; another may follow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far an experiment is.
-
-    Attributes:
-        done: Cells with a response, of whatever status.
-        total: All cells.
-        cached: Of those done, how many came from the log.
-        failed: Of those done, how many have an error.
-        in_flight: Cells being asked now.
-        tokens: In and out, spent by this experiment.
-        eta_s: Seconds left, about; None before the first answer, 0.0 when nothing is asked.
-        pause_left_s: Seconds until the server, which refused a call, may be asked again.
-        note: Why cells were left unasked; may be empty.
-    """
-
-    done: int
-    total: int
-    cached: int
-    failed: int
-    in_flight: int
-    tokens: int
-    eta_s: float | None
-    pause_left_s: float
-    note: str
-
-
 class Round:
     """One round of asking and scoring.
 
     Attributes:
-        note: Why cells were left unasked; empty when they were not.
         runs: The runs in flight, by the cells' index.
         over: Whether every response and score is there; the end follows at once.
         end: Reached when the last cell has its response and its scores.
@@ -103,12 +77,12 @@ class Round:
         asking: Asking,
         log: AnswerLog,
         scoring: Scoring,
+        calls: Calls,
+        budget: Budget,
         responses: dict[int, Response],
         observers: Sequence[Observer],
         max_concurrency: int,
-        budget: int | None,
     ) -> None:
-        self.note = ""
         self.runs: dict[int, Run] = {}
         self.over = False
         self.end = Ending()
@@ -118,14 +92,15 @@ class Round:
         self._scoring = scoring
         self._responses = responses
         self._observers = list(observers)
+        self._calls = calls
         self._budget = budget
+        self._hopeless = ""
         self._asked = 0
-        self._spent = 0
         self._unscored = 0
         self._all_scored = asyncio.Event()
         self._began_at = time.monotonic()
         endpoint = asking.endpoint
-        self._schedule = Schedule(
+        self._schedule: Schedule[Cell] = Schedule(
             todo,
             self,
             limiter_of(engine(), endpoint),
@@ -143,8 +118,10 @@ class Round:
         self._future.add_done_callback(self._end)
 
     def stop(self, cell: Cell | None = None) -> None:
-        """Stop a cell, or all; returns at once."""
+        """Stop a cell, or all with the judges of what came; returns at once."""
         engine().loop.call_soon_threadsafe(self._schedule.stop, cell)
+        if cell is None:
+            engine().loop.call_soon_threadsafe(self._calls.stop)
 
     def retry(self, cell: Cell, otherwise: Callable[[], object]) -> None:
         """Ask a cell again before all others; `otherwise` is called when the round is over already."""
@@ -160,6 +137,16 @@ class Round:
     def raise_failure(self) -> None:
         """Raise what went wrong inside, once the end is reached; an error of a cell is not meant."""
         self._future.result(0)
+
+    @property
+    def note(self) -> str:
+        """Why cells were left unasked; empty when they were not."""
+        return self._hopeless or self._budget.note
+
+    @property
+    def judge_tokens(self) -> int:
+        """What the judges' calls took, in and out."""
+        return self._calls.tokens
 
     @property
     def eta_s(self) -> float | None:
@@ -189,9 +176,9 @@ class Round:
         del self.runs[cell.index]
         response = from_run(cell, run, waits)
         self._asked += 1
-        self._spent += (response.tokens_in or 0) + (response.tokens_out or 0)
+        self._budget.spend((response.tokens_in or 0) + (response.tokens_out or 0))
         if response.error_kind in HOPELESS:
-            self.note = f"The rest was not asked, since it would fail in the same way: {response.error}"
+            self._hopeless = f"The rest was not asked, since it would fail in the same way: {response.error}"
         self._take(response)
 
     def skipped(self, cell: Cell) -> None:
@@ -202,14 +189,10 @@ class Round:
         """Whether any more cells may be asked: no error that all would meet, and the budget has room."""
         if self.note:
             return False
-        if self._budget is None:
-            return True
-        if not self._asked:
-            return not in_flight  # one answer tells what the others will take
-        if self._spent + self._spent / self._asked * (in_flight + 1) <= self._budget:
+        if self._budget.has_room(in_flight + self._calls.in_flight):
             return True
         if not in_flight:
-            self.note = f"The rest was not asked: the budget of {self._budget:,} tokens is used up."
+            self._budget.close()
         return False
 
     # Inside.
@@ -265,19 +248,3 @@ class Round:
         except Exception:  # noqa: BLE001  a broken display must not take the answers with it
             self._observers.remove(observer)
             _log.exception("an observer of an experiment failed and was dropped; the experiment goes on")
-
-
-def progress_of(responses: Sequence[Response], total: int, current: Round | None) -> Progress:
-    """How far an experiment is."""
-    asked = [one for one in responses if one.status is not Status.CACHED]
-    return Progress(
-        done=len(responses),
-        total=total,
-        cached=len(responses) - len(asked),
-        failed=sum(one.status is Status.ERROR for one in asked),
-        in_flight=len(current.runs) if current else 0,
-        tokens=sum((one.tokens_in or 0) + (one.tokens_out or 0) for one in asked),
-        eta_s=current.eta_s if current else None,
-        pause_left_s=current.pause_left_s if current else 0.0,
-        note=current.note if current else "",
-    )

@@ -17,7 +17,7 @@ import functools
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from vig_notebook.run import RunState
 from vig_notebook.tuning.responses import Waits
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from vig_notebook.run import Run
-    from vig_notebook.tuning.grid import Cell
     from vig_notebook.tuning.limiter import Limiter
     from vig_notebook.wire.chat import Delta
 
-__all__ = ["Finish", "Owner", "Schedule"]
+__all__ = ["Asked", "Finish", "Owner", "Schedule"]
 
 TRIES = {"rate_limit": 8, "overloaded": 8, "connection": 3, "server": 3, "timeout": 2}
 """By kind of error. What passes by itself is tried longer; each pause is twice the one before."""
@@ -38,19 +37,31 @@ TRIES = {"rate_limit": 8, "overloaded": 8, "connection": 3, "server": 3, "timeou
 TOO_MANY = frozenset({"rate_limit", "overloaded"})
 
 
-class Owner(Protocol):
+class Asked(Protocol):
+    """What is asked once: a cell of the grid, or a call of a judge."""
+
+    @property
+    def index(self) -> int:
+        """Its place among those of its schedule."""
+
+
+T = TypeVar("T", bound=Asked)
+U = TypeVar("U", bound=Asked, contravariant=True)
+
+
+class Owner(Protocol[U]):
     """What the schedule works for. All is called on the streaming thread."""
 
-    def ask(self, cell: Cell, finish: Finish) -> Run:
+    def ask(self, cell: U, finish: Finish, /) -> Run:
         """Start the run of a cell, with `finish` among its sinks."""
 
-    def ended(self, cell: Cell, run: Run, waits: Waits) -> None:
+    def ended(self, cell: U, run: Run, waits: Waits, /) -> None:
         """Take an ended run."""
 
-    def skipped(self, cell: Cell) -> None:
+    def skipped(self, cell: U, /) -> None:
         """Take note of a cell that was stopped before it was asked."""
 
-    def may_ask(self, in_flight: int) -> bool:
+    def may_ask(self, in_flight: int, /) -> bool:
         """Whether one more cell may be asked now; asked again when one has landed, and final with none in flight."""
 
 
@@ -74,10 +85,10 @@ class Finish:
 
 
 @dataclass(slots=True, eq=False)
-class _Flight:
+class _Flight(Generic[T]):
     """One cell and its tries."""
 
-    cell: Cell
+    cell: T
     tries: int = 0
     taken: int = 0
     first_at: float = 0.0
@@ -85,14 +96,14 @@ class _Flight:
     run: Run | None = None
 
 
-class Schedule:
+class Schedule(Generic[T]):
     """The cells of an experiment that are still to be asked."""
 
     def __init__(
-        self, cells: Iterable[Cell], owner: Owner, limiter: Limiter, *, max_concurrency: int, max_wait_s: float
+        self, cells: Iterable[T], owner: Owner[T], limiter: Limiter, *, max_concurrency: int, max_wait_s: float
     ) -> None:
         self._waiting = deque(_Flight(cell) for cell in cells)
-        self._flying: dict[int, _Flight] = {}
+        self._flying: dict[int, _Flight[T]] = {}
         self._owner = owner
         self._limiter = limiter
         self._max_concurrency = max_concurrency
@@ -128,12 +139,12 @@ class Schedule:
             self.stop()
             self._limiter.wakers.discard(self._wake.set)
 
-    def add(self, cell: Cell) -> None:
+    def add(self, cell: T) -> None:
         """Ask one more cell, before all others."""
         self._waiting.appendleft(_Flight(cell))
         self._wake.set()
 
-    def stop(self, cell: Cell | None = None) -> None:
+    def stop(self, cell: T | None = None) -> None:
         """Stop a cell, or all of them. Those that were not asked yet are skipped when named, else forgotten."""
         for flight in tuple(self._flying.values()):
             if flight.run is not None and cell in {None, flight.cell}:
@@ -144,7 +155,7 @@ class Schedule:
             self._owner.skipped(flight.cell)
         self._wake.set()
 
-    def _land(self, flight: _Flight, run: Run) -> None:
+    def _land(self, flight: _Flight[T], run: Run) -> None:
         """Take an ended run from the air: put its cell back in front, or report it."""
         del self._flying[flight.cell.index]
         again = self._is_refused(flight, run)
@@ -160,13 +171,13 @@ class Schedule:
             self._owner.ended(flight.cell, run, self._waits(flight))
         self._wake.set()
 
-    def _is_refused(self, flight: _Flight, run: Run) -> bool:
+    def _is_refused(self, flight: _Flight[T], run: Run) -> bool:
         error = run.error
         if error is None or run.completion.text or flight.tries >= TRIES.get(error.kind, 0):
             return False
         return (error.retry_after_s or 0.0) <= self._max_wait_s
 
-    def _waits(self, flight: _Flight) -> Waits:
+    def _waits(self, flight: _Flight[T]) -> Waits:
         return Waits(queue_s=flight.first_at - self._began_at, retry_s=flight.last_at - flight.first_at)
 
     def _launch(self) -> None:

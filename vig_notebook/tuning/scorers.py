@@ -14,6 +14,7 @@ dict of its variables.
 `json_schema:FILE`                it is JSON that fits the JSON Schema in the file
 `number:COLUMN` `...:TOLERANCE`   the last number in the response is the column's, give or take the tolerance
 `length:MOST` `length:LEAST:MOST` it has at most (at least) so many characters
+`judge:RUBRIC`                    the experiment's own server gives 0 to 1 by the rubric; see `Judge`
 ================================  ===============================================================
 
 A text in quotes stands for itself: `exact:'yes'`. Scorers are picklable, so that processes can run them.
@@ -23,22 +24,24 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.tuning.extras import need
+from vig_notebook.tuning.calls import Unasked
+from vig_notebook.tuning.checks import Expected, Json, Length, Number, Regex, Text
+from vig_notebook.tuning.judge import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    Verdict = bool | float | tuple[bool | float, str]
+    from vig_notebook.tuning.checks import Verdict
+
     Scoring = Callable[[str, Mapping[str, object]], Verdict]
     Spec = str | Scoring
 
-__all__ = ["Function", "Score", "Scorer", "apply", "as_scorers", "original", "scorer"]
+__all__ = ["Function", "Score", "Scorer", "apply", "as_scorers", "expected_column", "original", "scorer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,17 @@ class Scorer(Protocol):
 
 
 def apply(scorer: Scorer, response: str, example: Mapping[str, object]) -> Score:
-    """Run a scorer. One that raises, or gives no number, leaves its error as the reason; it never raises."""
+    """Run a scorer. One that raises, or gives no number, leaves its error as the reason.
+
+    Raises:
+        Unasked: It is a judge that was stopped, or that the budget left unasked; nothing else is raised.
+    """
     try:
         verdict = scorer(response, example)
         value, reason = verdict if isinstance(verdict, tuple) else (verdict, "")
         number = float(value)
+    except Unasked:
+        raise
     except Exception as error:  # noqa: BLE001  the scorer is the user's code: whatever it does marks this cell alone
         return Score(None, f"{type(error).__name__}: {error}"[:500])
     if math.isnan(number):
@@ -86,145 +95,14 @@ class Function:
     function: Scoring
     name: str
 
+    @property
+    def asks_a_server(self) -> bool:
+        """Whether the function is a judge."""
+        return bool(getattr(self.function, "asks_a_server", False))
+
     def __call__(self, response: str, example: Mapping[str, object], /) -> Verdict:
         """Call the function."""
         return self.function(response, example)
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a response is held against: a column of the example, or a text that stands for itself."""
-
-    column: str = ""
-    literal: str | None = None
-
-    @classmethod
-    def of(cls, spec: str) -> Expected:
-        """Read `label`, `'yes'` or `"yes"`."""
-        quoted = re.fullmatch(r"""(['"])(.*)\1""", spec, re.DOTALL)
-        return cls(literal=quoted[2]) if quoted else cls(column=spec)
-
-    def text(self, example: Mapping[str, object]) -> str:
-        """The text for this example.
-
-        Raises:
-            KeyError: The example has no such column.
-        """
-        return self.literal if self.literal is not None else str(example[self.column])
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Exact or contained text, with or without regard to case."""
-
-    name: str
-    expected: Expected
-    contained: bool = False
-    any_case: bool = False
-
-    def __call__(self, response: str, example: Mapping[str, object], /) -> Verdict:
-        """Compare."""
-        found, wanted = response.strip(), self.expected.text(example).strip()
-        if self.any_case:
-            found, wanted = found.casefold(), wanted.casefold()
-        right = wanted in found if self.contained else wanted == found
-        return right, "" if right else f"wanted {wanted[:80]!r}"
-
-
-REGEX_TIMEOUT_S = 1.0
-"""A sane pattern needs microseconds for an answer; `(a+)+$` would need years for forty characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Regex:
-    """A pattern that must be found, within a second.
-
-    The package `regex` searches, in the dialect of `re`: `re` itself can be neither timed nor interrupted,
-    and holds up every other thread meanwhile.
-    """
-
-    name: str
-    pattern: str
-
-    def __post_init__(self) -> None:
-        try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise ConfigError("The pattern is no regular expression", seen=str(error), advice="Correct it") from error
-
-    def __call__(self, response: str, _example: Mapping[str, object], /) -> Verdict:
-        """Search."""
-        regex = need("regex", for_what="the scorer regex")
-        try:
-            found = regex.search(self.pattern, response, timeout=REGEX_TIMEOUT_S, concurrent=True)
-        except TimeoutError as error:
-            raise TimeoutError(f"the search took over {REGEX_TIMEOUT_S:g} s: simplify the pattern") from error
-        return found is not None, "" if found else f"no match of {self.pattern[:80]!r}"
-
-
-@dataclass(frozen=True, slots=True)
-class Json:
-    """JSON, and where a schema is given, JSON that fits it (JSON Schema)."""
-
-    name: str = "json"
-    schema: Mapping[str, object] | None = field(default=None, hash=False)
-
-    def __call__(self, response: str, _example: Mapping[str, object], /) -> Verdict:
-        """Parse, and validate."""
-        fenced = re.fullmatch(r"\s*```[\w-]*\n(.*)\n\s*```\s*", response, re.DOTALL)
-        try:
-            value = json.loads(fenced[1] if fenced else response)
-        except (ValueError, RecursionError) as error:
-            return False, f"no JSON: {error}"
-        if self.schema is None:
-            return True
-        return _fits(value, self.schema)
-
-
-def _fits(value: object, schema: Mapping[str, object]) -> Verdict:
-    jsonschema = need("jsonschema", for_what="the scorer json_schema")
-    validator = jsonschema.validators.validator_for(schema)(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
-    return error is None, "" if error is None else f"{error.json_path}: {error.message}"[:200]
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """The last number in the response, within a tolerance. `1,234.5` is read as 1234.5."""
-
-    name: str
-    expected: Expected
-    tolerance: float = 0.0
-
-    def __call__(self, response: str, example: Mapping[str, object], /) -> Verdict:
-        """Compare."""
-        wanted = _numbers(self.expected.text(example))
-        if not wanted:
-            raise ValueError(f"the example's {self.expected.column or 'text'} is no number")
-        found = _numbers(response)
-        if not found:
-            return False, "no number in the response"
-        # A hair more than the tolerance: 0.3 is 0.1 away from 0.2, but not in binary.
-        right = abs(found[-1] - wanted[-1]) <= self.tolerance + 1e-9 * abs(wanted[-1])
-        return right, "" if right else f"{found[-1]:g}, wanted {wanted[-1]:g}"
-
-
-def _numbers(text: str) -> list[float]:
-    pattern = r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|(?<![\w.])[-+]?\.\d+"
-    return [float(number.replace(",", "")) for number in re.findall(pattern, text)]
-
-
-@dataclass(frozen=True, slots=True)
-class Length:
-    """A number of characters within bounds."""
-
-    most: float
-    least: float = 0
-    name: str = "length"
-
-    def __call__(self, response: str, _example: Mapping[str, object], /) -> Verdict:
-        """Count."""
-        return self.least <= len(response.strip()) <= self.most, f"{len(response.strip())} characters"
 
 
 def scorer(spec: Spec) -> Scorer:
@@ -271,6 +149,12 @@ def original(scorer: Scorer) -> Scorer:
     return scorer
 
 
+def expected_column(scorers: Iterable[Scorer]) -> str | None:
+    """The column that holds what is right, where a scorer names one."""
+    texts = (one.expected.column for one in map(original, scorers) if isinstance(one, Text))
+    return next((column for column in texts if column), None)
+
+
 def _required(argument: str, what: str) -> str:
     if not argument:
         raise ValueError(f"it needs {what} after the colon")
@@ -310,5 +194,6 @@ _KINDS: Mapping[str, Callable[[str, str], Scorer]] = {
     "json_schema": _schema,
     "number": _number,
     "length": _length,
+    "judge": lambda _kind, argument: Judge(_required(argument, "a rubric")),
 }
 _KINDS_ARE = f"Give a function, or one of {', '.join(_KINDS)}, such as exact:label"

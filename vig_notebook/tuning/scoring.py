@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from vig_notebook.tuning.calls import CALLS, Unasked
 from vig_notebook.tuning.scorers import Score, apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from vig_notebook.tuning.calls import Calls
     from vig_notebook.tuning.scorers import Scorer
 
 __all__ = ["Scoring", "score_all"]
 
 OWN_THREADS = 4
-"""Scorers are short or wait for a judge; the two or four cores of a notebook's machine run no more at once."""
+"""Scorers are short; the two or four cores of a notebook's machine run no more at once."""
 
 WAITING_THREADS = 32
-"""With an executor elsewhere a thread only waits for it: this many scorings are under way there."""
+"""With an executor elsewhere, or a judge, a thread only waits: this many scorings are under way."""
 
 
 def score_all(scorers: Sequence[Scorer], response: str, example: Mapping[str, object]) -> dict[str, Score]:
-    """Apply scorers to a response; never raises. Module level, so that processes can run it."""
-    return {scorer.name: apply(scorer, response, example) for scorer in scorers}
+    """Apply scorers to a response; never raises. Module level, so that processes can run it.
+
+    A judge that was not asked leaves its score out.
+    """
+    scores = {}
+    for scorer in scorers:
+        with contextlib.suppress(Unasked):
+            scores[scorer.name] = apply(scorer, response, example)
+    return scores
 
 
 class Scoring:
@@ -34,14 +44,28 @@ class Scoring:
         scorers: The scorers.
     """
 
-    def __init__(self, scorers: Sequence[Scorer], executor: Executor | None = None) -> None:
+    def __init__(
+        self, scorers: Sequence[Scorer], executor: Executor | None = None, *, calls: Calls | None = None
+    ) -> None:
+        """Take scorers, and what they run on and with.
+
+        Args:
+            scorers: The scorers.
+            executor: Runs those that ask no server; by default threads do.
+            calls: What the judges among them ask through; by default each call stands alone.
+        """
         self.scorers = scorers
         self._executor = executor
         # A judge asks a server: its calls belong to this process, whose limits they count against.
         self._here = [one for one in scorers if executor is None or getattr(one, "asks_a_server", False)]
         self._there = [one for one in scorers if one not in self._here]
-        threads = WAITING_THREADS if self._there else OWN_THREADS
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="vig-score")
+        waits = self._there or any(getattr(one, "asks_a_server", False) for one in scorers)
+        self._threads = ThreadPoolExecutor(
+            WAITING_THREADS if waits else OWN_THREADS,
+            thread_name_prefix="vig-score",
+            initializer=CALLS.set,
+            initargs=(calls,),
+        )
 
     def submit(self, response: str, example: Mapping[str, object], then: Callable[[dict[str, Score]], object]) -> None:
         """Score a response; `then` is called with the scores on another thread."""
