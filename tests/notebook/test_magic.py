@@ -243,6 +243,8 @@ def test_line_command_set_without_a_value_goes_back_to_the_default(
     [
         ("stopp", "did you mean stop?"),
         ("--model x", "start it with %%vigthoria"),
+        ("stop it", "stop stands alone; what is 'it' meant to be?"),
+        ("doctor please", "doctor stands alone"),
         ("reset", "reset wants the name of one chat"),
         ("reset nobody", "there is no chat 'nobody'"),
         ("set modle=x", "did you mean model=…?"),
@@ -374,6 +376,22 @@ def test_extension_that_is_reloaded_keeps_what_was_set(shell: InteractiveShell) 
     cell(shell, "-o run", "Hello")
     body = shell.user_ns["run"].request.to_body()
     assert (body["model"], body["temperature"]) == ("other", 0.25)
+
+
+def test_extension_that_is_reloaded_after_a_bad_config_works(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.run_line_magic("config", "Vigthoria.temperature = 0.25")
+    shell.run_line_magic("config", "Vigthoria.temperature = 'hot'")
+    shell.run_line_magic("reload_ext", "vig_notebook")
+    shell.run_line_magic("vigthoria", "set")
+    assert capsys.readouterr().out == "the cells that follow have temperature=0.25\n"
+
+
+def test_system_prompt_that_is_empty_takes_the_default_away(shell: InteractiveShell) -> None:
+    shell.run_line_magic("vigthoria", "set system=Kind")
+    cell(shell, "-o run --system ''", "Hello")
+    assert [message["role"] for message in shell.user_ns["run"].request.to_body()["messages"]] == ["user"]
 
 
 def test_dry_run_masks_the_key_of_the_server_that_stands_in_the_prompt(

@@ -43,11 +43,14 @@ def test_line_that_is_empty_leaves_everything_to_the_defaults() -> None:
     [
         ("--temprature 0.5", "did you mean --temperature?"),
         ("--modle x", "did you mean --model?"),
-        ("--wholly-other", "see %vigthoria\\?"),
+        ("--temp 1", "did you mean --temperature?"),
+        ("--stop END", "did you mean --stop-sequence?"),
+        ("--xyzzy", "see %vigthoria\\?"),
         ("--temperature hot", "'hot' is not a number"),
         ("--temperature nan", "'nan' is not a number"),
         ("--max-tokens 1.5", "'1.5' is not a whole number"),
         ("--out 2poems", "not a name that a variable can have"),
+        ("--out class", "not a name that a variable can have"),
         ("--param novalue", "not NAME=VALUE"),
         ("--param x=NaN", "JSON has no such number"),
         ("--format html", "invalid choice"),
@@ -68,4 +71,5 @@ def test_line_that_is_bad_is_refused_in_one_sentence(line: str, words: str) -> N
 def test_options_are_all_in_the_help_page() -> None:
     page = Vigthoria.vigthoria.__doc__
     assert page is not None
+    assert "  %%vigthoria [--model NAME]" in page
     assert all(name in page for name in option_names() if name.startswith("--"))

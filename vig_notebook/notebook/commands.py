@@ -69,6 +69,8 @@ def run_command(magic: Defaults, line: str) -> None:
     command = COMMANDS.get(word)
     if command is None:
         raise UsageError(_unknown(word))
+    if words and word in ALONE:
+        raise UsageError(f"{word} stands alone; what is {words[0]!r} meant to be?")
     try:
         command(magic, words)
     except VigthoriaError as error:
@@ -133,7 +135,7 @@ def _status(magic: Defaults, _words: list[str]) -> None:
     runs = engine().runs
     lines.append(f"runs    {len(runs)} under way" + (", stop them with %vigthoria stop" if runs else ""))
     lines += [f"        {' · '.join(filter(None, facts(run)))}" for run in runs]
-    if chats := [f"{chat.name} ({len(chat.turns)} turns)" for chat in named_chats()]:
+    if chats := [f"{chat.name} ({len(chat.turns)} turns)" for chat in named_chats() if chat.turns]:
         lines.append(f"chats   {', '.join(chats)}")
     if (now := run_log().replaying).mode != "off":
         lines.append(f"replay  {now.mode}, from {now.file or 'the run log'}")
@@ -196,9 +198,7 @@ def _profile(magic: Defaults, words: list[str]) -> None:
     run_profile(magic, words, _say)
 
 
-def _doctor(magic: Defaults, words: list[str]) -> None:
-    if words:
-        raise UsageError("doctor wants nothing: it looks at the server that a cell without options asks")
+def _doctor(magic: Defaults, _words: list[str]) -> None:
     run_doctor(magic, _say)
 
 
@@ -244,6 +244,9 @@ def _tuning(word: str) -> Callable[[Defaults, list[str]], None]:
 
     return run
 
+
+ALONE = ("status", "help", "stop", "models", "doctor")
+"""Commands that take nothing more: what is written behind them is a misunderstanding."""
 
 TUNING = ("compare", "diff", "holdout", "plan", "rate", "use", "versions")
 

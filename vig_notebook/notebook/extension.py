@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from traitlets import TraitError
+
 from vig_notebook.notebook.completion import Completion
 from vig_notebook.notebook.magic import Vigthoria
 from vig_notebook.tuning import Experiment
@@ -24,7 +26,7 @@ PREFIXES = ("%%vigthoria", "%vigthoria", "vigthoria")
 def load(shell: InteractiveShell) -> None:
     """Register the magic, its completion and its input transformer; loading twice changes nothing."""
     unload(shell)
-    magic = Vigthoria(shell=shell)
+    magic = _magic(shell)
     for name, value in _SET.pop(shell, {}).items():
         magic.set_trait(name, value)
     Experiment.viewer = _show
@@ -33,6 +35,14 @@ def load(shell: InteractiveShell) -> None:
     completion = Completion(magic)
     for prefix in PREFIXES:
         shell.set_hook("complete_command", completion, str_key=prefix)
+
+
+def _magic(shell: InteractiveShell) -> Vigthoria:
+    try:
+        return Vigthoria(shell=shell)
+    except TraitError:  # %config keeps also a value that it has refused
+        del shell.config["Vigthoria"]
+        return Vigthoria(shell=shell)
 
 
 def _show(experiment: Experiment) -> None:

@@ -198,7 +198,7 @@ class Vigthoria(Magics):
         if not options.raw:
             names = user_variables(self._shell)
             prompt = render_template(prompt, names.__getitem__, known=names)
-        system = text_or_file(options.system or self.system)
+        system = text_or_file(self.system if options.system is None else options.system)
         if chat is not None and not options.dry_run:
             chat.system = system or chat.system
         return question(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import keyword
 import math
 import shlex
 from pathlib import Path
@@ -79,7 +80,7 @@ def share(text: str) -> float:
 
 def name(text: str) -> str:
     """A name of a Python variable, as argparse's `type`."""
-    if not text.isidentifier():
+    if not text.isidentifier() or keyword.iskeyword(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name that a variable can have")
     return text
 
@@ -208,6 +209,8 @@ def cell_options(function: Callable[P, R]) -> Callable[P, R]:
     for option in reversed(OPTIONS):
         option(function)
     magic_arguments()(function)
+    # IPython writes the form of a line magic, and options belong to a cell.
+    function.__doc__ = (function.__doc__ or "").replace("  %vigthoria [", "  %%vigthoria [", 1)
     parser_of(function).allow_abbrev = False  # half an option is a mistake, and may be another one tomorrow
     return function
 
@@ -253,6 +256,8 @@ def _unknown(word: str) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str | None:
-    """The word most like `word`, or None when none is."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    """The word that `word` begins, or else the one most like it; None when none is."""
+    words = list(words)
+    begun = [one for one in words if len(word.strip("-")) > 1 and one.startswith(word)]
+    found = begun or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return found[0] if found else None
