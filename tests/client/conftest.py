@@ -56,7 +56,14 @@ class Sleep:
     seconds: float
 
 
-Step = bytes | Stall | Reset | Close | KeepOpen | Repeat | Sleep
+@dataclass
+class Wait:
+    """Go on when the test says so."""
+
+    event: asyncio.Event
+
+
+Step = bytes | Stall | Reset | Close | KeepOpen | Repeat | Sleep | Wait
 
 
 @dataclass
@@ -135,6 +142,8 @@ class ScriptedServer:
                     writer.write(step.data)
                     await writer.drain()
                     await asyncio.sleep(step.pause_s)
+            case Wait():
+                await asyncio.wait_for(step.event.wait(), LIMIT_S)
             case Stall():
                 await reader.read()
             case Reset():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -10,8 +11,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.client.conftest import CHUNKED, DONE, FINISH, HEAD, Close, Reset, Sleep, Stall, Step, chat, event
-from vig_notebook.errors import VigthoriaError
+from tests.client.conftest import (
+    CHUNKED,
+    DONE,
+    FINISH,
+    HEAD,
+    LIMIT_S,
+    Close,
+    Reset,
+    Sleep,
+    Stall,
+    Step,
+    Wait,
+    chat,
+    event,
+)
+from vig_notebook.errors import Truncated, VigthoriaError
 from vig_notebook.wire.accumulate import Completion
 from vig_notebook.wire.chat import ChatRequest
 
@@ -20,6 +35,7 @@ if TYPE_CHECKING:
 
     from tests.client.conftest import ScriptedServer
     from vig_notebook.client import Client
+    from vig_notebook.client.stream import ChatStream
 
 
 @dataclass
@@ -398,3 +414,79 @@ async def test_stream_gives_its_text_or_its_error(
     assert (completion.text, kind) == (row.text, row.error)
     assert "".join(pieces) == row.text
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("rest", "text", "kind"),
+    [
+        ((chunked(event("b")), Close()), "ab", "truncated"),
+        ((chunked(event("b")) + b"zz\r\n", Stall()), "ab", "truncated"),
+        ((chunked(event("b") + DONE), Close()), "ab", None),
+        ((chunked(event("b"), FINISH), Close()), "ab", None),
+        ((chunked(event("b") + DONE) + b"zz\r\n", Stall()), "ab", None),
+    ],
+    ids=["cut", "broken chunk", "[DONE], then cut", "finish reason, then cut", "[DONE], then broken chunk"],
+)
+async def test_slow_reader_gets_what_had_come_before_the_connection_ended(
+    rest: tuple[Step, ...], text: str, kind: str | None, server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    is_read = asyncio.Event()
+    server.play(CHUNKED + chunked(event("a")), Wait(is_read), *rest)
+    got, failed, kept = "", None, None
+    async with make_client() as client:
+        stream = client.stream(chat())
+        try:
+            async with stream as chunks:
+                async for chunk in chunks:
+                    got += chunk.choices[0].delta.content or ""
+                    if not is_read.is_set():
+                        is_read.set()
+                        await connection_ended(chunks)
+            kept = chunks.completion()
+        except VigthoriaError as error:
+            failed, kept = error.kind, error.completion
+    assert (got, failed) == (text, kind)
+    assert str(kept) == text
+
+
+async def connection_ended(stream: ChatStream) -> None:
+    exchange = stream._exchange
+    assert exchange is not None
+    assert exchange._response is not None
+    assert exchange._response.connection is not None
+    protocol = exchange._response.connection.protocol
+    assert protocol is not None
+    assert protocol.closed is not None
+    await asyncio.wait([protocol.closed], timeout=LIMIT_S)
+
+
+async def test_reader_that_comes_while_the_connection_closes_gets_its_end(
+    server: ScriptedServer, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the closing and its end there is a turn of the loop, in which aiohttp only complains."""
+    monkeypatch.setattr("vig_notebook.client.exchange.BREATH_S", -1)  # a turn of the loop before each read
+    is_read = asyncio.Event()
+    server.play(CHUNKED + chunked(event("a")), Wait(is_read), chunked(event("b")) + b"zz\r\n", Stall())
+    async with make_client() as client, client.stream(chat()) as chunks:
+        await anext(chunks)
+        is_read.set()
+        await anext(chunks)
+        with pytest.raises(Truncated) as caught:
+            await anext(chunks)
+    assert caught.value.completion is not None
+    assert caught.value.completion.text == "ab"
+
+
+async def test_second_reader_is_told_that_there_is_one(
+    server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    server.play(HEAD + event("a"), Stall())
+    async with make_client() as client, client.stream(chat()) as chunks:
+        await anext(chunks)
+        reads = [asyncio.ensure_future(anext(chunks)) for _ in range(2)]
+        await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED, timeout=LIMIT_S)
+        assert sorted(read.done() for read in reads) == [False, True]
+        for read in reads:
+            read.cancel()
+        ended = await asyncio.gather(*reads, return_exceptions=True)
+    assert {type(error) for error in ended} == {RuntimeError, asyncio.CancelledError}

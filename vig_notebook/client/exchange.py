@@ -8,10 +8,8 @@ import itertools
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
-from aiohttp.http import HttpProcessingError
-
 from vig_notebook.client.connections import NO_TIMEOUT, USER_AGENT, hang_up
+from vig_notebook.client.content import next_bytes, watch_parser
 from vig_notebook.client.foreign import Guard, Place
 from vig_notebook.client.refusals import refusal, request_id
 from vig_notebook.client.retries import backoff_s, is_worth_retrying
@@ -19,8 +17,9 @@ from vig_notebook.errors import ConnectFailed, ProtocolError, StatusError, Timed
 from vig_notebook.settings import origin
 
 if TYPE_CHECKING:
-    from asyncio import Future
     from collections.abc import Callable
+
+    import aiohttp
 
     from vig_notebook.client.connections import Connections
     from vig_notebook.settings import Endpoint, Limits
@@ -32,9 +31,6 @@ REFUSAL_S: Final = 5.0
 
 BREATH_S: Final = 0.02
 """How long a flood may be read without a turn of the loop. A tenth of the lag that is allowed."""
-
-READ_BYTES: Final = 64 * 1024
-"""As much as is read between two turns of the loop: about 1,000 events, some milliseconds."""
 
 _CODINGS: Final = {"", "identity", "gzip", "deflate", "br", "zstd"}
 """Those that aiohttp decodes or refuses by itself; what is in none of them would be read as text."""
@@ -84,7 +80,6 @@ class Exchange:
         self.watchdog = self._guard = Guard(self._loop, self.place, total_timeout_s=limits.total_timeout_s)
         # An answer is never a local variable of a frame that raises: its repr shows what a server echoes.
         self._response: aiohttp.ClientResponse | None = None
-        self._content: aiohttp.StreamReader | None = None
         self._first: bytes | None = None
         self._reused = False
         self._asks_again: bool | None = None
@@ -132,19 +127,19 @@ class Exchange:
         if self._first is not None:
             first, self._first = self._first, None
             return first
-        if self._content is None:
+        if self._response is None:
             return b""
         with self._guard:
             if self._guard.now > self._breath:
                 # A compressed flood is never waited for: without this nothing else would run.
                 await asyncio.sleep(0)
                 self._breath = self._guard.now + BREATH_S
-            return await self._content.read(READ_BYTES)
+            return await next_bytes(self._response)
 
     def close(self, *, whole: bool) -> None:
         """End the exchange. The connection of a whole answer is kept, any other is hung up at once."""
         self.watchdog.close()
-        response, self._response, self._content = self._response, None, None
+        response, self._response = self._response, None
         if response is None:
             return
         if whole:
@@ -194,7 +189,7 @@ class Exchange:
             raise await self._refusal(self._response)
         if error := self._unknown_coding(self._response):
             raise error
-        self._watch_parser(self._response)
+        watch_parser(self._response)
         self._guard.answering = True
         self._first = await self.read()
 
@@ -212,7 +207,6 @@ class Exchange:
 
     def _look_at_head(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
-        self._content = response.content
         name = request_id(response.headers)
         self.request_id = name if name is None else self.place.words(name)
         self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -229,24 +223,6 @@ class Exchange:
             request_id=self.request_id,
         )
 
-    def _watch_parser(self, response: aiohttp.ClientResponse) -> None:
-        """Make a broken chunked coding end the reading.
-
-        aiohttp's C parser closes the connection then, but leaves the reader waiting.
-        """
-        protocol = response.connection and response.connection.protocol
-        closed = None if protocol is None else protocol.closed  # a protocol may be falsy
-        if protocol is None or closed is None:
-            return
-
-        def on_closed(future: Future[None]) -> None:
-            if not future.cancelled():
-                future.exception()  # seen: asyncio would report it otherwise
-            if isinstance(protocol.exception(), HttpProcessingError) and not response.content.is_eof():
-                response.content.set_exception(aiohttp.ClientPayloadError("broken chunked coding"))
-
-        closed.add_done_callback(on_closed)
-
     async def _refusal(self, response: aiohttp.ClientResponse) -> StatusError:
         """The error for a status that is not 2xx, with as much of its body as comes in time."""
         body = await self._refusal_body(response)
@@ -261,7 +237,7 @@ class Exchange:
         try:
             while len(body) < self._limits.max_error_body_bytes:
                 with self._guard:
-                    data = await response.content.read(READ_BYTES)
+                    data = await next_bytes(response)
                 if not data:
                     break
                 body += data
