@@ -342,6 +342,16 @@ def test_render_value_without_a_name_that_raises_is_named_by_its_line() -> None:
     )
 
 
+def test_render_error_of_a_variable_is_one_short_line_of_plain_text() -> None:
+    class Loud:
+        def __str__(self) -> str:
+            raise OSError("\x1b[31mred\nnext line " + "long " * 1000)
+
+    sentence = refused("{{ thing }}", thing=Loud())
+    assert "OSError: red next line long" in sentence
+    assert len(sentence) < 700
+
+
 def test_render_error_after_a_variable_was_filled_in_is_not_laid_at_its_door() -> None:
     assert refused("{{ x }}{% for a in thing %}{% endfor %}", x="text", thing=Broken()).startswith(
         "Line 1 of the prompt cannot be filled in: OSError: no disk."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from jinja2 import TemplateError, TemplateSyntaxError, UndefinedError, meta
 from jinja2.exceptions import SecurityError
 
-from vig_notebook.errors import ConfigError, VigthoriaError
+from vig_notebook.errors import ConfigError, VigthoriaError, excerpt
 from vig_notebook.templates.allowance import MAX_CHARACTERS, too_long
 from vig_notebook.templates.sandbox import GLOBALS, Sandbox
 
@@ -93,7 +93,7 @@ def _join(pieces: Iterator[str]) -> str:
 def _explained(error: Exception, guilty: str | None, known: Iterable[str]) -> ConfigError:
     """Turn what went wrong while rendering into a sentence that names the variable, or the line in the prompt."""
     line = _line(error)
-    message = str(error).rstrip(".")
+    message = excerpt(str(error)).rstrip(".")
     if missing := isinstance(error, UndefinedError) and re.fullmatch(r"'(\w+)' is undefined", message):
         near = difflib.get_close_matches(missing[1], sorted(known), n=1)
         advice = f"Did you mean {near[0]}?" if near else "Set it in a cell before this one."
