@@ -48,6 +48,8 @@ BODIES = {
     "escape sequences": (b"\x1b[31mboom\x1b[0m\x07", "boom", None),
     "several lines": (b"a\r\nb\r\n", "a b", None),
     "JSON that is cut": (b'{"error":{"mess', '{"error":{"mess', None),
+    "event stream": (b': hm\n\nevent: error\ndata: {"error":{"message":"boom","code":"c"}}', "boom", "c"),
+    "event stream without data": (b"event: boom\n\n", "event: boom", None),
     "BOM": (b'\xef\xbb\xbf{"error":"boom"}', "boom", None),
 }
 

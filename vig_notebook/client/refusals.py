@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 from vig_notebook.client.retries import asked_wait_s
 from vig_notebook.errors import StatusError, status_error
 from vig_notebook.wire.reported import Reported, read_reported
+from vig_notebook.wire.sse import EventStreamDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,8 @@ _REQUEST_ID: Final = re.compile(r"[\w.:/+=@-]{1,200}")
 
 _TITLE: Final = re.compile(r"(?is)<(title|h1)[^>]{0,200}>([^<]{1,1000})")
 _MARKUP: Final = re.compile(r"(?i)\s*(?:<!doctype|<html|<head|<body|<\?xml)")
+
+_EVENT: Final = re.compile(r"(?:data|event|id)?:")
 
 _PHRASES: Final[dict[int, str]] = {
     400: "Bad Request",
@@ -71,6 +74,10 @@ _ADVICE: Final[dict[int, str]] = {
 def read_body(body: bytes) -> Reported:
     """What a body of any shape says about a failure."""
     text = body.decode("utf-8", "replace").lstrip("\ufeff").strip()
+    if _EVENT.match(text):
+        decoder = EventStreamDecoder()
+        events = decoder.feed(body) + decoder.flush()
+        text = events[0].data if events else text
     return Reported(page_title(text)) if _MARKUP.match(text) else read_reported(text)
 
 

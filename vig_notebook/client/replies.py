@@ -104,7 +104,7 @@ class AnswerBody:
     def misfit(self) -> ProtocolError | None:
         """Why there was no answer in it, if it was no event stream at all."""
         if self._kind == "json":
-            text = self._head.decode("utf-8", "replace") if self.whole_reply() else ""
+            text = self._head.decode("utf-8", "replace") if _json(self._head) is not None else ""
         else:
             text = _stray_text(self._head)
         if not text:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ChatStream"]
 
 _OWN_EVENTS: Final = frozenset({"message", "error"})
+# In an event of another name; without them it is the server's own, such as a status for people.
+_TELLING: Final = ('"choices"', '"error"')
 
 
 class ChatStream:
@@ -202,10 +204,10 @@ class ChatStream:
             elif is_done(data):
                 yield from self._done()
                 return
-            elif event.event in _OWN_EVENTS or data.lstrip().startswith("{"):
+            elif event.event in _OWN_EVENTS or any(member in data for member in _TELLING):
                 chunk = add(decode(data, event=event.event))
             else:
-                continue  # a server's own event, such as a status for people
+                continue
             if not has_moved and _has_content(chunk):
                 has_moved = True
                 self._progress()

@@ -55,8 +55,8 @@ def decode_chunk(data: str | bytes, *, event: str = "message") -> ChatCompletion
 
 
 def is_done(data: str) -> bool:
-    """Whether the data of an event is the sentinel at the end of an answer."""
-    return data.strip() == "[DONE]"
+    """Whether the data of an event is the sentinel at the end of an answer; some write it as JSON, in quotes."""
+    return data.strip().strip('"') == "[DONE]"
 
 
 def _as_text(data: str | bytes) -> str:

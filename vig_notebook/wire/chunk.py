@@ -134,6 +134,7 @@ class Choice(Struct, gc=False, repr_omit_defaults=True):
     finish_reason: FinishReason | None = None
     _message: None = field(default=None, name="message")
     _text: None = field(default=None, name="text")
+    _error: None = field(default=None, name="error")
 
 
 class ChatCompletionChunk(Struct, forbid_unknown_fields=True, gc=False, repr_omit_defaults=True):

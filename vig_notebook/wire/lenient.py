@@ -24,7 +24,7 @@ _KNOWN: Final = frozenset(
     {"choices", "usage", "id", "model", "created", "object", "system_fingerprint", "service_tier", "error"}
 )
 # Servers that write "no reason yet" as a word.
-_NO_REASON: Final = frozenset({"", "null", "None"})
+_NO_REASON: Final = frozenset({"null", "None"})
 _HIGHEST_INDEX: Final = 2**31 - 1
 _TEXT_OF_PART: Final = ("text", "content")
 
@@ -91,7 +91,9 @@ def _choice(value: object, place: int) -> Choice:
     delta = _delta(_object(members, "delta") if members is not None else {})
     if delta.content is None:
         delta.content = _text(choice.get("text"), "text")
-    reason = choice.get("finish_reason")
+    if choice.get("error") and (reported := find_reported(choice)):
+        raise server_reported_error(reported)
+    reason = choice.get("finish_reason") or None
     if reason is not None and not isinstance(reason, str):
         raise _misshapen("finish_reason", reason)
     return Choice(
@@ -112,7 +114,7 @@ def _delta(members: Mapping[str, Any]) -> Delta:
         refusal=_text(members.get("refusal"), "refusal"),
         tool_calls=None
         if calls is None
-        else [_tool_call(call, place) for place, call in enumerate(_list(calls, "tool_calls"))],
+        else [_tool_call(call, place) for place, call in enumerate(_list(calls, "tool_calls")) if call is not None],
         role=_words(members.get("role")),
     )
 
