@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import close_streaming_thread
 from tests.render.vocabulary import check
 from vig_notebook.run import Run
-from vig_notebook.tuning import Experiment
+from vig_notebook.tuning import Experiment, Prompt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,6 +144,105 @@ def test_commands_on_versions(shell: InteractiveShell, capsys: pytest.CaptureFix
     assert "There is no experiment 'nobody'" in said("compare nobody")
     assert "is the first version" in said("diff short@v1")
     assert "There is no prompt short@v9" in said("use short@v9")
+
+
+def restart() -> None:
+    """A new kernel, as far as this package knows: what is left is in the log."""
+    close_streaming_thread()
+
+
+def said_by(shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str) -> str:
+    """What a line command says."""
+    capsys.readouterr()
+    shell.run_cell(f"%vigthoria {line}")
+    return "".join(capsys.readouterr())
+
+
+def test_versions_outlive_the_kernel(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.user_ns["rows"] = ROWS
+    cell(shell, SHORT, "Is it bug or praise? {{ text }}")
+    cell(shell, SHORT + " --system 'Be brief'", "Classify as bug or praise: {{ text }}")
+    restart()
+    versions = said_by(shell, capsys, "versions short")
+    assert "short@v1  the first      exact 0.00" in versions
+    assert "short@v2  from short@v1  exact 0.69" in versions
+    assert "-Is it bug or praise? {{ text }}" in said_by(shell, capsys, "diff short")
+    restart()
+    assert "short@v2 is better than short@v1 on exact" in said_by(shell, capsys, "compare short --baseline v1")
+    restart()
+    assert "0 calls (32 more cached)" in said_by(shell, capsys, "plan short")
+    restart()
+    assert "16 pairs to rate" in said_by(shell, capsys, "rate short@v2 v1")
+    restart()
+    assert "Be brief" in said_by(shell, capsys, "show short")
+    restart()
+    assert "short@v1 is in the next cell" in said_by(shell, capsys, "use short@v1")
+    assert shell.rl_next_input == f"%%vigthoria {SHORT}\nIs it bug or praise? {{{{ text }}}}"
+    third = cell(shell, SHORT, "Bug or praise? {{ text }}")
+    assert [variant.label for variant in third.variants] == ["short@v1", "short@v3"]
+
+
+def test_edited_cell_goes_on_from_the_log(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.user_ns["rows"] = ROWS
+    cell(shell, SHORT, "Is it bug or praise? {{ text }}")
+    restart()
+    capsys.readouterr()
+    grid = cell(shell, SHORT, "Classify as bug or praise: {{ text }}")
+    said = capsys.readouterr().out
+    assert said.startswith("short goes on from the log, which has short@v1. Another --name begins anew.\n--- short@v1")
+    assert "Verdict. short@v2 is better than short@v1 on exact" in said
+    assert grid.progress.total == 32
+    cell(shell, SHORT, "Bug or praise? {{ text }}")
+    assert "goes on from the log" not in capsys.readouterr().out
+
+
+def test_what_cannot_be_laid_out_again_says_why(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.user_ns["rows"] = ROWS
+    cell(shell, SHORT, "Is it bug or praise? {{ text }}")
+    prompt = Prompt(name="python", text="Say hello")
+    Experiment(prompt, name="python", store=shell.user_ns["grid"]._log).run().wait()
+    restart()
+    del shell.user_ns["rows"]
+    assert "there is no such variable" in said_by(shell, capsys, "compare short")
+    assert "short@v1  the first  not scored" in said_by(shell, capsys, "versions short")
+    assert "it came from no cell of a notebook" in said_by(shell, capsys, "plan python")
+    assert "There is no prompt 'nobody': there are: short, python" in said_by(shell, capsys, "versions nobody")
+
+
+def test_holdout_is_asked_on_purpose_and_counted(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.user_ns["rows"] = ROWS
+    line = SHORT + " --holdout 0.25"
+    grid = cell(shell, line, "Is it bug or praise? {{ text }}")
+    aside = {example.id for example in grid.held_out}
+    assert (len(grid.data), len(aside)) == (12, 4)
+    assert not aside & set(grid.df.example_id)
+    cell(shell, line, "Classify as bug or praise: {{ text }}")
+    first = said_by(shell, capsys, "holdout short")
+    assert "short@v2 against short@v1 on exact" in first
+    assert "over 4 examples" in first
+    assert "This is the first look at the holdout: it counts." in first
+    assert "first look" in said_by(shell, capsys, "holdout short")  # the same look again
+    restart()
+    cell(shell, line, "Bug or praise? {{ text }}")
+    second = said_by(shell, capsys, "holdout short")
+    assert "This is look 2 at this holdout, after short@v2: who looks often finds luck here as well." in second
+    assert "look 2" in said_by(shell, capsys, "compare 'short holdout'")
+    assert "There is no variant 'short@v9'" in said_by(shell, capsys, "holdout short --variant short@v9")
+
+
+def test_holdout_needs_something_set_aside(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.user_ns["rows"] = ROWS
+    assert "sets examples of --data aside" in refused(shell, capsys, "--holdout 0.3 --name s")
+    assert "sets examples of --data aside" in refused(shell, capsys, "--holdout 0.3 --data rows")
+    assert "1.5 is not between 0 and 1" in refused(shell, capsys, "--holdout 1.5 --data rows --name s")
+    cell(shell, "--data rows --repeats 1 --name s", "Say {{ text }}")
+    assert "run its cell with --holdout 0.3" in said_by(shell, capsys, "holdout s")
+
+
+def test_judge_of_pairs_is_named_on_the_line(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    cell(shell, "--repeats 1 --name s", "Say hello")
+    cell(shell, "--repeats 1 --name s", "Write a haiku")
+    assert "0 wins, 0 losses, 0 ties, 1 not judged" in said_by(shell, capsys, "rate s --judge 'which is shorter'")
 
 
 def test_more_than_200_calls_are_planned_and_not_asked(

@@ -205,7 +205,9 @@ def _comparison_html(comparisons: Sequence[Comparison]) -> str:
 
 def _baseline(name: str, version: str | None) -> str | None:
     """The label of a version that is named as `v1`; anything else as it is."""
-    return workbook().prompt(version, of=name).label if version is not None and _is_version(version) else version
+    if version is None or not _is_version(version):
+        return version
+    return workbook().prompt(version, of=name.partition("@")[0]).label
 
 
 def _rate(given: _Given) -> None:

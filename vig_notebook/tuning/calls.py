@@ -117,7 +117,7 @@ class Calls:
         known = self._log.find([key]).get(key)
         if known is not None:
             return known.completion.text
-        return engine().run(self._ask_in_turn(_Call(self, asked, key))).result()
+        return engine().run(self._ask_in_turn(_Call(self, asked, key, tokens=len(prompt) // CHARACTERS_PER_TOKEN + REPLY_TOKENS))).result()
 
     def stop(self) -> None:
         """Stop all of them, and those to come. On the streaming thread."""
@@ -144,8 +144,7 @@ class Calls:
 
     def may_ask(self, call: _Call) -> bool:
         """Whether the budget has room for a call."""
-        tokens = len(str(call.asked.request.messages[-1])) // CHARACTERS_PER_TOKEN + REPLY_TOKENS
-        if self._budget.has_room(self.in_flight - 1, tokens=tokens):
+        if self._budget.has_room(self.in_flight - 1, tokens=call.tokens):
             return True
         self._budget.close()
         return False
@@ -168,9 +167,10 @@ class _Call:
 
     index = 0
 
-    def __init__(self, calls: Calls, asked: api.Question, key: str) -> None:
+    def __init__(self, calls: Calls, asked: api.Question, key: str, *, tokens: int) -> None:
         self.asked = asked
         self.key = key
+        self.tokens = tokens
         self._calls = calls
         self._run: Run | None = None
 
