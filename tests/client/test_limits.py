@@ -224,6 +224,16 @@ async def test_one_choice_of_two_is_not_the_whole(server: ScriptedServer, make_c
     assert caught.value.completion.text == "a"
 
 
+async def test_one_choice_of_two_is_the_whole_when_the_server_ends_it(
+    server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    body = event("a") + FINISH
+    server.play(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body), Close())
+    async with make_client() as client:
+        completion = await client.complete(chat(n=2))
+    assert [choice.text for choice in completion.choices] == ["a"]
+
+
 def choice(index: int) -> bytes:
     return event("a").replace(b'"index":0', b'"index":%d' % index)
 

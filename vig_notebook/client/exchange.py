@@ -53,6 +53,7 @@ class Exchange:
         status: The HTTP status of the answer; None before it.
         request_id: The server's name for the request.
         content_type: Without its parameters, in lower case.
+        is_framed: Whether the answer says by itself where it ends, so that an end is one that the server meant.
         connect_s: Seconds for the connection of the last try; 0 for one that was open.
         queue_s: Seconds that it waited for a free connection.
         retry_wait_s: Seconds that it waited between tries.
@@ -88,6 +89,7 @@ class Exchange:
         self.status: int | None = None
         self.request_id: str | None = None
         self.content_type = ""
+        self.is_framed = False
         self.connect_s: float | None = None
         self.queue_s = 0.0
         self.retry_wait_s = 0.0
@@ -207,6 +209,7 @@ class Exchange:
 
     def _look_at_head(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
+        self.is_framed = any(name in response.headers for name in ("content-length", "transfer-encoding"))
         name = request_id(response.headers)
         self.request_id = name if name is None else self.place.words(name)
         self.content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -145,6 +145,8 @@ class ChatStream:
         if data:
             self._take(body, data)
         else:
+            if self._end is None and exchange.is_framed:
+                self._choices = 1  # many servers do not know n; this one has said all that it will
             self._end = self._end or cut_off(exchange.place, "" if self._has_begun else "nothing came")
             self._chunks = self._last_chunks_of(body.flush())
 
