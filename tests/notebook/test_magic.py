@@ -394,6 +394,19 @@ def test_system_prompt_that_is_empty_takes_the_default_away(shell: InteractiveSh
     assert [message["role"] for message in shell.user_ns["run"].request.to_body()["messages"]] == ["user"]
 
 
+def test_cell_that_is_interrupted_says_so_in_a_few_lines(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vig_notebook.notebook.magic.show", interrupted)
+    shell.run_cell("%%vigthoria\nHello\n")
+    printed = capsys.readouterr().out
+    assert ": the answer is stopped, what had come is kept\n" in printed
+    assert "interrupted(" not in printed
+
+
 def test_dry_run_masks_the_key_of_the_server_that_stands_in_the_prompt(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

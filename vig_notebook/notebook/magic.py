@@ -161,6 +161,8 @@ class Vigthoria(Magics):
             show_error(error)
             self._forget(options.out)
             return None
+        except KeyboardInterrupt:  # without the twenty frames in which it waited
+            raise KeyboardInterrupt("the answer is stopped, what had come is kept") from None
 
     def _grid(self, options: argparse.Namespace, line: str, cell: str) -> object:
         """Take the steps of a cell that compares; see `tuning_cell`."""
