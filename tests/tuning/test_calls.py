@@ -228,7 +228,7 @@ def test_failed_call_raises_its_error_and_recalling_never_asks(fast: Demo) -> No
     calls = Calls(Address(**where(fast)), MemoryLog())
     with pytest.raises(ServerError):
         calls.ask(ModelAsk(model="demo-500"), "Hello")
-    with pytest.raises(Unasked, match="The judge was not asked: it was stopped"):
+    with pytest.raises(Unasked, match="The judge was stopped"):
         Calls(Address(**where(fast)), MemoryLog(), recalls_only=True).ask(ModelAsk(model="demo"), "Hello")
     assert CALLS.get() is None
 
@@ -287,6 +287,27 @@ def test_judge_of_pairs_is_stopped_and_says_what_it_has(make: Maker, fast: Demo,
     judging.wait()
     assert rating.verdicts().failed == 3
     assert judging.first_error() == "Unasked: The judge was stopped"
+
+
+def test_interrupt_stops_the_judge_of_pairs(
+    make: Maker, fast: Demo, slow: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = {"haiku": "Write a haiku about {{ text }}", "story": "Write a long story about {{ text }}"}
+    experiment = make(prompts, data=DATA[:1], repeats=1)
+    experiment.run().wait(LIMIT_S)
+    rating = experiment.rate(judge=PairJudge("longer", ask=ask_model("demo", **where(slow))))
+    judging = rating._judging
+    assert judging is not None
+    ((_, future),) = judging._judged.items()
+
+    def interrupted() -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(future, "exception", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        judging.wait()
+    assert isinstance(future.exception(LIMIT_S), Unasked)
 
 
 def test_criterion_alone_makes_a_judge(make: Maker, gate: Gate) -> None:

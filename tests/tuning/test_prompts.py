@@ -109,6 +109,17 @@ def test_book_takes_versions_from_the_log() -> None:
     assert (fourth.version, fourth.parent) == (4, first)
 
 
+def test_book_knows_names_and_current_versions() -> None:
+    book = PromptBook()
+    first, second = book.write("short", "a"), book.write("short", "b")
+    book.use("short@v1")
+    assert (book.names, book.current("short")) == (["short"], first)
+    book.use("short")
+    assert book.current("short") == second
+    with pytest.raises(ConfigError, match="There is no prompt 'long'"):
+        book.current("long")
+
+
 def test_book_goes_on_from_its_own_version() -> None:
     book = PromptBook()
     own = book.write("short", "mine")

@@ -128,7 +128,7 @@ class Calls:
     async def _ask_in_turn(self, call: _Call) -> str:
         async with self._places:
             if self._stopped:
-                raise Unasked("The judge was not asked: it was stopped")
+                raise Unasked("The judge was stopped")
             return await self._ask(call)
 
     async def _ask(self, call: _Call) -> str:
