@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.store.runs import ask, keep
+from tests.store.runs import ask, eventually, keep
 from vig_notebook.errors import ConfigError, Truncated
-from vig_notebook.store import Store
+from vig_notebook.store import Store, taping
+from vig_notebook.store.cassette import claimed, write_cassette
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,3 +121,78 @@ def test_export_that_cannot_be_written_leaves_the_old_file(store: Store, tmp_pat
     with pytest.raises(ConfigError, match=r"The runs cannot be written: .*x\.jsonl: Is a directory"):
         store.export(tmp_path / "x.jsonl")
     assert not (tmp_path / "x.jsonl.new").exists()
+
+
+def recorded_at_once(file: Path, *prompts: str) -> list[Store]:
+    """Kernels that record into one file at the same time, each having read it before the others wrote."""
+    tapes = [Store.read(file, record=True) for _ in prompts]
+    for tape, prompt in zip(tapes, prompts, strict=True):
+        keep(tape, prompt)
+        tape.flush()
+    return tapes
+
+
+def test_cassette_that_two_kernels_record_has_the_answers_of_both(tmp_path: Path) -> None:
+    tapes = recorded_at_once(tmp_path / "c.jsonl", "one", "two", "three")
+    keep(tapes[0], "four")
+    for tape in tapes:
+        tape.close()
+    assert sorted(str(row["prompt"]) for row in lines(tmp_path / "c.jsonl")[1:]) == ["four", "one", "three", "two"]
+
+
+def test_cassette_of_two_answers_to_one_request_keeps_the_one_that_came_last(tmp_path: Path) -> None:
+    for tape in recorded_at_once(tmp_path / "c.jsonl", "one", "one"):
+        tape.close()
+    assert len(lines(tmp_path / "c.jsonl")) == 2
+
+
+def test_cassette_is_not_written_once_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(taping, "write_cassette", lambda *given: written.append(write_cassette(*given)))
+    tape = Store.read(tmp_path / "c.jsonl", record=True)
+    for number in range(100):
+        keep(tape, f"question {number}")
+    tape.close()
+    assert written[-1] == 100
+    assert len(written) <= 30
+
+
+def test_cassette_that_was_damaged_meanwhile_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taping, "PAUSE_S", 0.01)
+    tape = Store.read(tmp_path / "c.jsonl", record=True)
+    keep(tape, "one")
+    (tmp_path / "c.jsonl").write_text(HEAD + "<<<<<<< HEAD\n")
+    keep(tape, "two")
+    tape.flush()
+    assert "c.jsonl, line 2: " in str(tape.warning)
+    assert "<<<" in (tmp_path / "c.jsonl").read_text()
+    (tmp_path / "c.jsonl").unlink()
+    assert eventually(lambda: tape.warning is None)
+    assert len(lines(tmp_path / "c.jsonl")) == 3
+    (tmp_path / "c.jsonl").unlink()
+    keep(tape, "three")
+    tape.close()
+    assert len(lines(tmp_path / "c.jsonl")) == 4
+
+
+def test_file_that_another_program_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        (tmp_path / "c.jsonl.new").rename(tmp_path / "c.jsonl")
+
+    monkeypatch.setattr("vig_notebook.store.cassette.time.sleep", wait)
+    (tmp_path / "c.jsonl.new").touch()
+    with claimed(tmp_path / "c.jsonl") as fresh:
+        fresh.write_text("mine")
+    assert len(waited) == 1
+    assert (tmp_path / "c.jsonl").read_text() == "mine"
+
+
+def test_file_whose_writer_has_died_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.store.cassette.CLAIM_LIMIT_S", 0.02)
+    (tmp_path / "c.jsonl.new").touch()
+    with claimed(tmp_path / "c.jsonl") as fresh:
+        fresh.write_text("mine")
+    assert (tmp_path / "c.jsonl").read_text() == "mine"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.store.runs import eventually
 from vig_notebook.api import start
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import RunState
 from vig_notebook.settings import profile_file
 from vig_notebook.store import Replaying, Store, default_store, run_log
-from vig_notebook.store.taping import Cassette
+from vig_notebook.tuning import Experiment
 
 if TYPE_CHECKING:
     from vig_notebook.run import Run
@@ -33,7 +36,7 @@ def asked(prompt: str = "Hello", **members: object) -> Run:
 def written(file: Path) -> list[str]:
     """The lines of the cassette, once it is written."""
     if (cassette := run_log()._cassette) is not None:
-        cassette.store.flush()
+        cassette.flush()
     return file.read_text().splitlines() if file.exists() else []
 
 
@@ -83,9 +86,24 @@ def test_log_may_be_moved_while_a_run_goes_on(monkeypatch: pytest.MonkeyPatch, t
     run.wait(30)
     assert before.get(run.id) is not None
     assert default_store().get(run.id) is None
+
+
+def test_log_that_was_left_is_closed_when_its_last_run_has_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "30")
+    run = start("Tell me of the sea")
+    thread = default_store()._writer._thread
+    assert thread is not None
     run_log().use("off")
-    with pytest.raises(ConfigError, match="The run log is closed"):
-        before.search()
+    gc.collect()
+    assert thread.is_alive()
+    run.stop()
+    run.wait(30)
+    del run
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 def test_log_that_cannot_be_kept_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
@@ -153,7 +171,7 @@ def test_cassette_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert asked().state is RunState.DONE
     cassette = run_log()._cassette
     assert cassette is not None
-    cassette.store.flush()
+    cassette.flush()
     assert str(run_log().warning).startswith("The runs cannot be written")
 
 
@@ -171,11 +189,73 @@ def test_cassette_has_no_answer_that_was_stopped_or_replayed(tmp_path: Path) -> 
     assert file.stat().st_mtime_ns == recorded
 
 
-def test_run_that_outlives_its_cassette_is_not_in_it(tmp_path: Path) -> None:
-    cassette = Cassette(tmp_path / "talk.jsonl", missing_ok=True)
-    cassette.close()
-    cassette.save()
-    assert cassette.warning is None
+def test_run_that_outlives_its_cassette_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "300")
+    file = tmp_path / "talk.jsonl"
+    run_log().replay(Replaying(mode="on", file=str(file)))
+    run = start("Hello")
+    run_log().replay(Replaying(mode="off"))
+    assert run.wait(30)
+    assert eventually(lambda: len(written(file)) == 2)
+
+
+def test_cassette_that_is_chosen_again_has_what_came_before(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    for number in range(3):  # a notebook whose first cell is run again
+        run_log().replay(Replaying(mode="on", file=str(file)))
+        assert ("replayed" in asked().labels) is bool(number)
+        asked(f"Say {number}")
+    assert len(written(file)) == 1 + 4
+
+
+def test_cassette_is_made_once_by_threads_that_ask_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VIG_REPLAY", f"on {tmp_path / 'talk.jsonl'}")
+    log, together, read = run_log(), threading.Barrier(4), Store.read
+    made: list[Store] = []
+
+    def read_slowly(path: str, *, record: bool) -> Store:
+        threading.Event().wait(0.02)
+        made.append(read(path, record=record))
+        return made[-1]
+
+    def ask_for_sinks() -> None:
+        together.wait(10)
+        log.sinks()
+
+    monkeypatch.setattr(Store, "read", read_slowly)
+    threads = [threading.Thread(target=ask_for_sinks) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(made) == 1
+
+
+def test_answer_that_the_log_had_is_in_the_cassette_too(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    known = default_store().get(asked().id)
+    assert known is not None
+    assert known.key is not None
+    assert run_log().answers([known.key, "other"]) == {known.key: known}
+    run_log().replay(Replaying(mode="on", file=str(file)))
+    for _ in range(2):
+        [found] = run_log().answers([known.key, "other"]).values()
+        assert found.text == known.text
+        assert len(written(file)) == 2
+    run_log().replay(Replaying(mode="only", file=str(file)))
+    assert run_log().answers([known.key]) == {}
+    assert "replayed" in asked().labels
+
+
+def test_experiment_that_the_log_answers_is_in_the_cassette_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "talk.jsonl"
+    for cassette in (Replaying(), Replaying(mode="on", file=str(file)), Replaying(mode="only", file=str(file))):
+        run_log().replay(cassette)
+        assert Experiment(["Say {{ x }}"], data=[{"x": "one"}, {"x": "two"}], repeats=2).run().wait(30)
+        assert len(default_store().search(state="done", limit=None)) == (8 if cassette.mode == "only" else 4)
+        run_log().close()
+        engine().kept.clear()  # another process
+    assert len(written(file)) == 1 + 4
 
 
 def test_run_that_leaves_the_log_out_is_not_in_it() -> None:

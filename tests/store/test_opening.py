@@ -286,10 +286,13 @@ def test_log_that_is_never_writable_keeps_only_the_last_runs(path: Path, monkeyp
     store.flush()
     connection = other(path)
     connection.execute("BEGIN IMMEDIATE")
+    asked = []
     for number in range(6):
-        keep(store, f"run {number}")
+        asked.append(ask(store, f"run {number}").id)
         assert eventually(lambda: store.warning is not None)
     assert eventually(lambda: "only the last 3 runs are kept" in str(store.warning))
+    kept = store._writer._keeper._recorders
+    assert eventually(lambda: [recorder.run_id for recorder in tuple(kept)] == asked[3:])
     connection.execute("COMMIT")
     connection.close()
     assert eventually(lambda: store.warning is None)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.store.runs import DEMO, KEY, SERVER, ask, keep, request, text_chunks
-from vig_notebook.errors import ConfigError
-from vig_notebook.store import Record, Replay, Store, replayed_chunks
+from vig_notebook.errors import ConfigError, Truncated
+from vig_notebook.run import Run
+from vig_notebook.store import Record, Replay, Store, identity_of, replayed_chunks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,43 @@ def recorded(path: Path) -> Path:
 def test_replay_gives_each_repeat_its_own_answer(recorded: Path) -> None:
     store = Store(recorded)
     assert texts(store, Replay("on", store), "a", "b", "a", "a") == ["first a", "only b", "second a", "LIVE"]
+    store.close()
+
+
+def test_request_that_was_asked_again_because_it_failed_is_answered_the_first_time(path: Path) -> None:
+    store = Store(path)
+    for error in (Truncated("The answer is not whole"), Truncated("The answer is not whole"), None):
+        ask(store, "a", "whole", error=error)
+    keep(store, "a", "second")
+    store.close()
+    store = Store(path)
+    assert texts(store, Replay("only", store), "a", "a") == ["whole", "second"]
+    store.close()
+
+
+async def test_replay_that_is_stopped_gives_the_same_answer_again(recorded: Path) -> None:
+    store = Store(recorded)
+    replay = await asyncio.to_thread(Replay, "only", store)
+
+    async def stopped() -> None:
+        opening = replay(Run(request("a"), SERVER))
+        assert opening is not None
+        async with opening as replayed:
+            assert replayed.record.text == "first a"
+            raise asyncio.CancelledError
+
+    for _ in range(2):
+        with pytest.raises(asyncio.CancelledError):
+            await stopped()
+    await asyncio.to_thread(store.close)
+
+
+def test_request_that_is_missing_is_not_counted(recorded: Path) -> None:
+    store = Store(recorded)
+    missing = Run(request("nowhere"), SERVER)
+    with pytest.raises(ConfigError):
+        Replay("only", store)(missing)
+    assert store.repeats.identity(Run(missing.request, SERVER)) == identity_of(missing.request, SERVER)
     store.close()
 
 

@@ -8,6 +8,8 @@ the same answers again gives the same bytes.
 from __future__ import annotations
 
 import sqlite3
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,10 +21,19 @@ from vig_notebook.store.rows import now
 from vig_notebook.store.schema import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["FORMAT", "export_cassette", "export_runs", "import_runs"]
+__all__ = [
+    "FORMAT",
+    "add_runs",
+    "answers_to",
+    "claimed",
+    "export_cassette",
+    "export_runs",
+    "import_runs",
+    "write_cassette",
+]
 
 FORMAT: Final = {"format": "vig_notebook runs", "version": 1}
 
@@ -32,6 +43,9 @@ _CASSETTE: Final = (
 )  # fmt: skip
 _OF_THIS_FILE: Final = frozenset({"number", "host", "pid", "process_start"})
 
+CLAIM_LIMIT_S: Final = 2.0
+"""A file is written in milliseconds: whoever holds it longer has died."""
+
 
 def export_runs(connection: sqlite3.Connection, path: Path) -> int:
     """Write every run that has ended, oldest first, with all that is known of it.
@@ -40,7 +54,8 @@ def export_runs(connection: sqlite3.Connection, path: Path) -> int:
         How many runs were written.
     """
     names = [name for name in _columns(connection) if name not in _OF_THIS_FILE]
-    return _write(path, _rows(connection, names, "WHERE ended_at IS NOT NULL ORDER BY number"))
+    with claimed(path) as fresh:
+        return _write(fresh, _rows(connection, names, "WHERE ended_at IS NOT NULL ORDER BY number"))
 
 
 def export_cassette(connection: sqlite3.Connection, path: Path) -> int:
@@ -49,12 +64,62 @@ def export_cassette(connection: sqlite3.Connection, path: Path) -> int:
     Returns:
         How many answers were written.
     """
+    with claimed(path) as fresh:
+        return write_cassette(connection, fresh)
+
+
+def write_cassette(connection: sqlite3.Connection, fresh: Path) -> int:
+    """As `export_cassette`, into a file that is claimed."""
     last = "SELECT max(number) FROM runs WHERE state = 'done' AND key IS NOT NULL GROUP BY key"
-    return _write(path, _rows(connection, _CASSETTE, f"WHERE number IN ({last}) ORDER BY key"))
+    return _write(fresh, _rows(connection, _CASSETTE, f"WHERE number IN ({last}) ORDER BY key"))
 
 
-def import_runs(connection: sqlite3.Connection, path: Path) -> int:
+def answers_to(connection: sqlite3.Connection, keys: Collection[str]) -> list[dict[str, object]]:
+    """Give the last whole answers to some requests, as a cassette has them."""
+    tail = "WHERE key = ? AND state = 'done' ORDER BY number DESC LIMIT 1"
+    return [row for key in keys for row in _rows(connection, _CASSETTE, tail, (key,))]
+
+
+def add_runs(connection: sqlite3.Connection, rows: Iterable[dict[str, object]]) -> int:
+    """Put in runs; one that is there already is left as it is.
+
+    Returns:
+        How many are new.
+    """
+    with transaction(connection):
+        return sum(_insert(connection, row) for row in rows)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[Path]:
+    """Give a new file that takes the place of `path` at the end; until then nobody else can write `path`.
+
+    It is beside `path`, so that a full disk leaves the old one, and is made only where it is not there yet, so that
+    it is the lock as well. Waits for another program that writes.
+
+    Raises:
+        ConfigError: It cannot be made or put in place.
+    """
+    fresh = path.with_name(path.name + ".new")
+    try:
+        _claim(fresh)
+        try:
+            yield fresh
+            fresh.replace(path)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigError("The runs cannot be written", seen=f"{path}: {error.strerror}") from None
+
+
+def import_runs(connection: sqlite3.Connection, path: Path, *, but: Collection[str] = ()) -> int:
     """Read runs from a file of either kind; a run that is there already is left as it is.
+
+    Args:
+        connection: The log.
+        path: The file.
+        but: Keys whose answers are left out.
 
     Returns:
         How many runs are new.
@@ -70,7 +135,7 @@ def import_runs(connection: sqlite3.Connection, path: Path) -> int:
                 row = _read_line(line, path=path, number=number)
                 if number == 1:
                     _check_format(row, path)
-                else:
+                elif str(row.get("key")) not in but:
                     new += _insert(connection, {name: row[name] for name in row if name in known})
     except OSError as error:
         raise ConfigError("The runs cannot be read", seen=f"{path}: {error.strerror}") from None
@@ -83,9 +148,11 @@ def _columns(connection: sqlite3.Connection) -> list[str]:
     return [row[1] for row in connection.execute("PRAGMA table_info(runs)").fetchall()]
 
 
-def _rows(connection: sqlite3.Connection, names: Iterable[str], tail: str) -> Iterator[dict[str, object]]:
+def _rows(
+    connection: sqlite3.Connection, names: Iterable[str], tail: str, values: Sequence[str] = ()
+) -> Iterator[dict[str, object]]:
     names = sorted(names)
-    for row in connection.execute(f"SELECT {', '.join(names)} FROM runs {tail}"):  # noqa: S608  own names
+    for row in connection.execute(f"SELECT {', '.join(names)} FROM runs {tail}", values):  # noqa: S608  own names
         present = {name: value for name, value in zip(names, row, strict=True) if value not in {None, ""}}
         yield {name: _plain(name, value) for name, value in present.items()}
 
@@ -94,16 +161,22 @@ def _plain(name: str, value: Any) -> object:  # noqa: ANN401  what SQLite gives
     return msgspec.json.decode(value) if name in JSON_COLUMNS else value
 
 
-def _write(path: Path, rows: Iterator[dict[str, object]]) -> int:
-    """Write a whole new file and put it in place, so that a full disk leaves the old one."""
+def _claim(fresh: Path) -> None:
+    deadline = time.monotonic() + CLAIM_LIMIT_S
+    while True:
+        try:
+            fresh.open("xb").close()
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                fresh.unlink(missing_ok=True)
+            time.sleep(0.005)
+        else:
+            return
+
+
+def _write(fresh: Path, rows: Iterable[dict[str, object]]) -> int:
     lines = [to_json(row) + b"\n" for row in (FORMAT, *rows)]
-    fresh = path.with_name(path.name + ".new")
-    try:
-        fresh.write_bytes(b"".join(lines))
-        fresh.replace(path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise ConfigError("The runs cannot be written", seen=f"{path}: {error.strerror}") from None
+    fresh.write_bytes(b"".join(lines))
     return len(lines) - 1
 
 

@@ -8,7 +8,9 @@ that a check without network stays one.
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from vig_notebook.engine import engine
@@ -16,14 +18,13 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.settings import read_environment, read_profiles
 from vig_notebook.store.log import Store
 from vig_notebook.store.replay import Replay
-from vig_notebook.store.taping import Cassette
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from vig_notebook.run import Run
     from vig_notebook.sinks import Sink, Source
+    from vig_notebook.store.records import Record
     from vig_notebook.store.replay import Mode, Pace
 
 __all__ = ["Replaying", "RunLog", "default_store", "run_log"]
@@ -50,12 +51,12 @@ class RunLog:
     """The log and the replay of this process. Opens nothing before the first use."""
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()  # experiments ask on the streaming thread, cells on the kernel's
         self._store: Store | None = None
-        self._left: list[Store] = []  # for the runs that began in them
         self._commanded: Replaying | None = None
         self._made_of: Replaying | None = None
         self._replay: Replay | None = None
-        self._cassette: Cassette | None = None
+        self._cassette: Store | None = None
 
     @property
     def store(self) -> Store:
@@ -64,9 +65,10 @@ class RunLog:
         Raises:
             ConfigError: `VIG_LOG` or the settings are wrong.
         """
-        if self._store is None:
-            self._store = Store(log_prompts=read_profiles().log_prompts)
-        return self._store
+        with self._lock:
+            if self._store is None:
+                self._store = Store(log_prompts=read_profiles().log_prompts)
+            return self._store
 
     @property
     def warning(self) -> str | None:
@@ -100,12 +102,9 @@ class RunLog:
         except ConfigError:
             store.close()
             raise
-        if self._store is not None:
-            self._left.append(self._store)
-        self._store = store
-        self._forget_replay()
-        if not engine().runs:
-            self._close_left()
+        with self._lock:  # the one before lives on for the runs that began in it
+            self._store = store
+            self._forget_replay()
         return store
 
     def replay(self, replaying: Replaying | None) -> None:
@@ -114,13 +113,14 @@ class RunLog:
         Raises:
             ConfigError: The cassette or the log cannot be read; everything stays as it was.
         """
-        before, self._commanded = self._commanded, replaying
-        self._forget_replay()
-        try:
-            self._refresh()
-        except ConfigError:
-            self._commanded = before
-            raise
+        with self._lock:
+            before, self._commanded = self._commanded, replaying
+            self._forget_replay()
+            try:
+                self._refresh()
+            except ConfigError:
+                self._commanded = before
+                raise
 
     def sinks(self, *, log: bool = True) -> Sequence[Sink]:
         """Make what records a run; give it to the run before it starts.
@@ -129,9 +129,28 @@ class RunLog:
             log: Keep it in the log; else, where one is recorded, only in the cassette.
         """
         self._refresh()
-        taping = self._cassette is not None and self.replaying.mode == "on"
-        cassette = (self._cassette.recorder(),) if self._cassette is not None and taping else ()
-        return (*((self.store.recorder(),) if log else ()), *cassette)
+        stores = [self.store] if log else []
+        if (cassette := self._cassette) is not None and self.replaying.mode == "on":
+            stores.append(cassette)
+        return tuple(store.recorder() for store in stores)
+
+    def answers(self, keys: Iterable[str]) -> dict[str, Record]:
+        """Give the newest whole answer of each identity key that was kept, for who asks only the others. Waits.
+
+        A cassette that is recorded is given what the log has of them, so that it has them all. Where nothing but a
+        cassette may answer, it answers the runs, and nothing is found here.
+
+        Raises:
+            ConfigError: The cassette or the log cannot be read.
+        """
+        self._refresh()
+        wanted = list(keys)
+        if (cassette := self._cassette) is None:
+            return self.store.find_all(wanted)
+        if self.replaying.mode == "only":
+            return {}
+        self.store.copy_answers(set(wanted) - cassette.find_all(wanted).keys(), cassette)
+        return cassette.find_all(wanted)
 
     def source(self) -> Source:
         """Make what answers a run from what was kept.
@@ -144,10 +163,10 @@ class RunLog:
 
     def close(self) -> None:
         """Save what waits and close the files."""
-        self._forget_replay()
-        if self._store is not None:
-            self._left.append(self._store)
-        self._close_left()
+        for store in (self._cassette, self._store):
+            if store is not None:
+                store.close()
+        self._replay = self._cassette = self._made_of = None
 
     async def stop(self) -> None:
         """As `close`, for the engine."""
@@ -162,30 +181,28 @@ class RunLog:
         _ = self.store
         self._refresh()
 
-    def _close_left(self) -> None:
-        while self._left:
-            self._left.pop().close()
-
     def _count(self, run: Run) -> None:
         """Count the repeats of a request in the order in which runs are sent, and let the server answer."""
         self.store.repeats.identity(run)
 
     def _refresh(self) -> None:
         """Make the replay anew where what it was made of has changed."""
-        now = self.replaying
-        if now == self._made_of:
-            return
-        self._forget_replay()
-        if now.mode != "off":
-            cassette = Cassette(now.file, missing_ok=now.mode == "on") if now.file else None
-            source = cassette.store if cassette else self.store
-            self._replay = Replay(now.mode, source, pace=now.pace, name=cassette.name if cassette else None)
-            self._cassette = cassette
-        self._made_of = now
+        with self._lock:
+            now = self.replaying
+            if now == self._made_of:
+                return
+            self._forget_replay()
+            if now.mode != "off":
+                cassette = Store.read(now.file, record=now.mode == "on") if now.file else None
+                name = Path(now.file).name if now.file else None
+                self._replay = Replay(now.mode, cassette or self.store, pace=now.pace, name=name)
+                self._cassette = cassette
+            self._made_of = now
 
     def _forget_replay(self) -> None:
+        """Leave the cassette to the runs that are taped in it; what it has is in its file, to be read anew."""
         if self._cassette is not None:
-            self._cassette.close()
+            self._cassette.flush()
         self._replay = self._cassette = self._made_of = None
 
 

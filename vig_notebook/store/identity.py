@@ -6,6 +6,7 @@ repeats of one request would all be answered by the first answer.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import threading
 import weakref
@@ -117,11 +118,16 @@ def to_json(value: object) -> bytes:
 
 
 class Repeats:
-    """Counts how often each request came before in this process. Safe to use from several threads."""
+    """Counts how often each request came before in this process. Safe to use from several threads.
+
+    A run that ends without a whole answer gives its number back: the notebook that runs again asks once what was
+    asked twice because the first time failed, and finds the answer under the number that it looks for.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._free: dict[str, list[int]] = {}  # numbers that were given back, smallest first
         self._given: weakref.WeakKeyDictionary[Run, tuple[str, int]] = weakref.WeakKeyDictionary()
 
     def identity(self, run: Run) -> Identity:
@@ -135,10 +141,22 @@ class Repeats:
         first = identity_of(run.request, run.endpoint)
         return identity_of(run.request, run.endpoint, repeat=self._count(run, first.key))
 
+    def give_back(self, run: Run) -> None:
+        """Let the next run with the same request have the number of this one."""
+        with self._lock:
+            given = self._given.pop(run, None)
+            if given is not None:
+                bisect.insort(self._free.setdefault(given[0], []), given[1])
+
     def _count(self, run: Run, key: str) -> int:
         with self._lock:
             given = self._given.get(run)
             if given is None or given[0] != key:
-                given = self._given[run] = (key, self._counts[key])
-                self._counts[key] += 1
+                given = self._given[run] = (key, self._next(key))
             return given[1]
+
+    def _next(self, key: str) -> int:
+        if free := self._free.get(key):
+            return free.pop(0)
+        self._counts[key] += 1
+        return self._counts[key] - 1

@@ -15,6 +15,7 @@ from vig_notebook.errors import ConfigError, VigthoriaError
 from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_locked, open_log, set_aside
 from vig_notebook.store.schema import transaction
+from vig_notebook.store.taping import Tape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,23 +40,33 @@ class Keeper:
     """Owner of the connection. Everything here is called on one thread.
 
     Attributes:
-        warning: What a person should know about the log, or None.
         failed: Whether the last try to save failed.
         broken: Whether its thread has ended.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self.warning: str | None = None
+    def __init__(self, path: Path | None, *, tape: Path | None = None) -> None:
         self.failed = False
         self.broken = False
+        self._tape = Tape(tape) if tape is not None else None
+        self._warning: str | None = None
         self._path = path
         self._log: Opened | None = None
         self._recorders: dict[Recorder, None] = {}  # those whose end is not saved, oldest first
 
     @property
+    def warning(self) -> str | None:
+        """What a person should know about the log, or None."""
+        return self._warning or (self._tape.warning if self._tape is not None else None)
+
+    @property
     def busy(self) -> bool:
         """Whether a run goes on whose text is to be saved each second."""
         return bool(self._recorders)
+
+    @property
+    def tape_due_s(self) -> float | None:
+        """The moment from which on `write_tape` is to be called; None while it has nothing to write."""
+        return self._tape.due_s if self._tape is not None else None
 
     def add(self, recorders: Iterable[Recorder]) -> None:
         """Take recorders that have something to save."""
@@ -72,6 +83,16 @@ class Keeper:
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 self._set_aside()
             self._save_one_by_one(waiting)
+
+    def note_change(self) -> None:
+        """Take note that there is an answer which the file on the side does not have."""
+        if self._tape is not None:
+            self._tape.changed = True
+
+    def write_tape(self) -> None:
+        """Write the file on the side, where something is not in it."""
+        if self._tape is not None and self._tape.changed:
+            self._tape.write(self._opened().connection)
 
     def answer(self, function: Callable[[sqlite3.Connection], T], future: Future[T]) -> None:
         """Run a function over the log and leave its value, or a `ConfigError`, in the future."""
@@ -92,6 +113,7 @@ class Keeper:
 
     def close(self) -> None:
         """Close the file."""
+        self.write_tape()
         if self._log is not None:
             self._log.connection.close()
             self._log = None
@@ -109,12 +131,14 @@ class Keeper:
         for recorder in waiting:
             self._done(recorder)
         if self.failed:
-            self.failed, self.warning = False, log.warning
+            self.failed, self._warning = False, log.warning
 
     def _done(self, recorder: Recorder) -> None:
         recorder.saved()
         if recorder.ended:
             del self._recorders[recorder]
+            if recorder.answered:
+                self.note_change()
 
     def _save_one_by_one(self, waiting: list[Recorder]) -> None:
         """Leave out the run that cannot be said in SQLite, so that it holds up no other."""
@@ -125,7 +149,7 @@ class Keeper:
                 self._fail(error)
                 return
             except (sqlite3.Error, OSError, *_UNSAYABLE) as error:
-                self.warning = f"Run {recorder.run_id[:8]} is not saved: {error}"
+                self._warning = f"Run {recorder.run_id[:8]} is not saved: {error}"
                 recorder.forgotten = True
 
     def _opened(self) -> Opened:
@@ -134,7 +158,7 @@ class Keeper:
             self._start_again(f"The run log {self._path} was deleted or replaced: a new one was begun")
         if self._log is None:
             self._log = open_log(self._path)
-            self.warning = self._log.warning or self.warning
+            self._warning = self._log.warning or self._warning
             with contextlib.suppress(sqlite3.OperationalError):  # locked: the next start will do it
                 mark_interrupted(self._log.connection)
         return self._log
@@ -147,7 +171,7 @@ class Keeper:
         for recorder in ended[: max(len(ended) - MAX_KEPT, 0)]:
             del self._recorders[recorder]
             kept = f"only the last {MAX_KEPT} runs are kept until it can be written again"
-        self.warning = f"The run log {self._path} cannot be written ({reason}): {kept}"
+        self._warning = f"The run log {self._path} cannot be written ({reason}): {kept}"
 
     def _readable(self) -> sqlite3.Connection:
         if self.broken:
@@ -160,7 +184,7 @@ class Keeper:
     def _unreadable(self, error: sqlite3.Error) -> ConfigError:
         if is_damage(error):
             self._set_aside()
-            return ConfigError("The run log cannot be read", seen=str(error), advice=self.warning or "")
+            return ConfigError("The run log cannot be read", seen=str(error), advice=self._warning or "")
         return ConfigError("The run log cannot be read", seen=f"{self._path}: {error}", advice="Try again later.")
 
     def _set_aside(self) -> None:
@@ -173,6 +197,6 @@ class Keeper:
 
     def _start_again(self, warning: str) -> None:
         self.close()
-        self.warning = warning
+        self._warning = warning
         for recorder in self._recorders:
             recorder.lost()

@@ -11,6 +11,7 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.store import cassette, search
 from vig_notebook.store.forget import chosen, forget_runs
 from vig_notebook.store.identity import Repeats
+from vig_notebook.store.keeper import Keeper
 from vig_notebook.store.opening import OFF, log_path
 from vig_notebook.store.recorder import Recorder
 from vig_notebook.store.search import Query, parse_moment
@@ -46,6 +47,7 @@ class Store:
         *,
         log_prompts: bool = True,
         flush_interval_s: float = FLUSH_INTERVAL_S,
+        tape: Path | None = None,
     ) -> None:
         """Name the log; opens nothing.
 
@@ -54,31 +56,33 @@ class Store:
                 user's data folder.
             log_prompts: Keep what was asked; without it only answers and figures are kept.
             flush_interval_s: Seconds after which text that has come is in the file.
+            tape: A cassette that is to have every whole answer as well, in a whole path.
         """
         self.path = log_path(path)
         self.repeats = Repeats()
-        self._records = self.path is not None
+        self._records = self.path is not None or tape is not None
         self._log_prompts = log_prompts
-        self._writer = Writer(self.path, flush_interval_s=flush_interval_s)
-        # At the end of the program, too: what waits in the queue is saved.
-        self._finalizer = weakref.finalize(self, self._writer.close)
+        self._writer = Writer(self.path, flush_interval_s=flush_interval_s, tape=tape)
+        # Whoever lets go of the last reference does not wait; the end of the program does.
+        weakref.finalize(self, self._writer.close, limit_s=0).atexit = False
 
     @classmethod
-    def read(cls, cassette_path: str | Path, *, missing_ok: bool = False) -> Store:
-        """Give a store in memory that holds the runs of an exported file, for replay; its recorders add to it.
+    def read(cls, cassette_path: str | Path, *, record: bool = False) -> Store:
+        """Give a store in memory that holds the runs of an exported file, for replay.
 
         Args:
             cassette_path: The file.
-            missing_ok: Give an empty store where there is no such file.
+            record: What is recorded here is added to the file, soon after it has come; there need not be one yet.
 
         Raises:
             ConfigError: The file is not such a file.
         """
-        store = cls(OFF)
-        store._records = True
+        # Whole, because the notebook may change the folder later.
+        path = _file(cassette_path).absolute()
+        store = cls(OFF, tape=path if record else None)
         try:
-            if not missing_ok or _file(cassette_path).exists():
-                store.import_(cassette_path)
+            if path.exists() or not record:
+                store.import_(path)
         except ConfigError:
             store.close()
             raise
@@ -93,7 +97,8 @@ class Store:
         """Make the sink that logs one run; give it to the run before it starts."""
         if self._records:
             self._writer.start()
-        return Recorder(self._writer.wake if self._records else _ignore, self.repeats, log_prompts=self._log_prompts)
+        wake = self._wake if self._records else _ignore
+        return Recorder(wake, self.repeats, log_prompts=self._log_prompts)
 
     def search(
         self,
@@ -129,6 +134,18 @@ class Store:
             ConfigError: Several ids begin so, or the log cannot be read.
         """
         return self._ask(lambda connection: search.by_id(connection, run_id))
+
+    def copy_answers(self, keys: Iterable[str], other: Store) -> int:
+        """Put the newest whole answer of each identity key that has one into another store, for replay there.
+
+        Returns:
+            How many are new there.
+        """
+        wanted = list(keys)
+        rows = self._ask(lambda connection: cassette.answers_to(connection, wanted))
+        new = other._writer.call(lambda connection: cassette.add_runs(connection, rows)).result()
+        other._writer.tell(Keeper.note_change)
+        return new
 
     def find(self, key: str) -> Record | None:
         """Give the newest whole answer with this identity key, or None."""
@@ -221,11 +238,7 @@ class Store:
         Raises:
             ConfigError: The file cannot be written.
         """
-        return self.export_cassette_soon(path).result()
-
-    def export_cassette_soon(self, path: str | Path) -> Future[int]:
-        """As `export_cassette`, without waiting."""
-        return self._writer.call(lambda connection: cassette.export_cassette(connection, _file(path)))
+        return self._ask(lambda connection: cassette.export_cassette(connection, _file(path)))
 
     def import_(self, path: str | Path) -> int:
         """Read runs from an exported file of either kind; those that are there already stay as they are.
@@ -250,15 +263,24 @@ class Store:
 
     def flush(self) -> None:
         """Wait until everything that has come is in the file, or cannot be written now."""
-        self._writer.tell(lambda keeper: keeper.save())
+        self._writer.tell(_settle)
         self._ask(lambda _connection: None)
 
     def close(self) -> None:
-        """Save what waits and close the file; waits at most a few seconds. A second call does nothing."""
-        self._finalizer()
+        """Save what waits and close the file; waits at most a few seconds."""
+        self._writer.close()
+
+    def _wake(self, recorder: Recorder) -> None:
+        """Have a recorder saved soon. A method of the store, so that it lives for as long as a run that it logs."""
+        self._writer.wake(recorder)
 
     def _ask(self, function: Callable[[sqlite3.Connection], T]) -> T:
         return self._writer.call(function).result()
+
+
+def _settle(keeper: Keeper) -> None:
+    keeper.save()
+    keeper.write_tape()
 
 
 def _ignore(recorder: Recorder) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from vig_notebook.run import RunState
 from vig_notebook.store.rows import REPLAYED, clean, end_columns, now, request_columns, secrets_of, start_columns
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Recorder:
         """Take note of the end. A run that was stopped before its first step begins here, too."""
         self._run = run
         self.finished = True
+        if run.state is not RunState.DONE:
+            self._repeats.give_back(run)
         self._wake(self)
 
     # The thread of the log.
@@ -65,6 +68,12 @@ class Recorder:
     def run_id(self) -> str:
         """Id of the run."""
         return self._run.id if self._run is not None else ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the run has ended with a whole answer of its own, which others may be answered from."""
+        run = self._run
+        return run is not None and run.state is RunState.DONE and REPLAYED not in run.labels
 
     @property
     def waiting(self) -> bool:
@@ -107,8 +116,7 @@ class Recorder:
         return {**row, **self._end(run)} if self.ended else row
 
     def _end(self, run: Run) -> Columns:
-        # An answer from the log is not a new one to answer from.
-        identity = None if REPLAYED in run.labels else self._repeats.identity(run)
+        identity = self._repeats.identity(run) if self.answered else None
         return end_columns(run, identity, log_prompts=self._logs_prompts(run))
 
     def _logs_prompts(self, run: Run) -> bool:

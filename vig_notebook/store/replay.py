@@ -93,6 +93,7 @@ class Replay:
         if self._takes_any_server(run.endpoint) and identity.any_server_key in self._any_server_keys:
             return self._open(run, identity.any_server_key, any_server=True)
         if self.mode == "only":
+            self._store.repeats.give_back(run)
             raise self._missing(run.request, run.endpoint)
         return None
 
@@ -131,7 +132,11 @@ class Replay:
         if key not in found:
             raise self._missing(run.request, run.endpoint)
         _take_origin(run, found[key])
-        yield Replayed(found[key], pace=self.pace)
+        try:
+            yield Replayed(found[key], pace=self.pace)
+        except BaseException:
+            self._store.repeats.give_back(run)
+            raise
 
     def _missing(self, request: ChatRequest, endpoint: Endpoint) -> ConfigError:
         last = request.to_body()["messages"][-1].get("content")

@@ -1,78 +1,77 @@
-"""A cassette that is recorded and replayed: answers in memory, and a file for git that has the same."""
+"""A cassette that is recorded: a file for git that has what is answered, written again and again."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.run import RunState
-from vig_notebook.store.log import Store
-from vig_notebook.store.rows import REPLAYED
+from vig_notebook.store.cassette import claimed, import_runs, write_cassette
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    import sqlite3
+    from pathlib import Path
 
-    from vig_notebook.run import Run
-    from vig_notebook.sinks import Sink
+__all__ = ["Tape"]
 
-__all__ = ["Cassette"]
+SHARE: Final = 10
+"""The whole file is written each time, so it is written in at most one of so many parts of the time: an answer that
+comes alone is in it after milliseconds, one of hundreds a little later. One write an answer took 7 s for 345 of them,
+and a kernel that was killed meanwhile left a third of them out."""
+
+PAUSE_S: Final = 1.0
+"""Before what could not be written is tried again."""
 
 
-class Cassette:
-    """The answers of a JSON Lines file; new ones are added to it.
+class Tape:
+    """The file of a cassette. Everything here but `warning` belongs to the thread of the log.
+
+    Several kernels may record into one file: what another has put in since is taken over before each write.
 
     Attributes:
-        store: Its answers, in memory.
+        changed: Whether there are answers that are not in the file.
         warning: Why it could not be written, in a sentence, or None.
     """
 
-    def __init__(self, path: str | Path, *, missing_ok: bool = False) -> None:
-        """Read the file.
-
-        Raises:
-            ConfigError: It is not such a file, or there is none and it may not be missing.
-        """
-        # Whole, because the notebook may change the folder later.
-        self._path = Path(path).expanduser().absolute()
-        self.store = Store.read(self._path, missing_ok=missing_ok)
+    def __init__(self, path: Path) -> None:
+        self.changed = False
         self.warning: str | None = None
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None  # the file as we left it
+        self._next_s = 0.0
 
     @property
-    def name(self) -> str:
-        """Its name in sentences."""
-        return self._path.name
+    def due_s(self) -> float | None:
+        """The moment, by `time.monotonic`, from which on it is to be written; None while nothing waits."""
+        return self._next_s if self.changed else None
 
-    def recorder(self) -> Sink:
-        """Make the sink that adds a run to it."""
-        return _Taping(self, self.store.recorder())
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Write what waits; what fails waits on."""
+        begun_s = time.monotonic()
+        try:
+            with claimed(self._path) as fresh:
+                if _stamp(self._path) != self._seen:
+                    self._take_over(connection)
+                write_cassette(connection, fresh)
+                written = _stamp(fresh)
+        except ConfigError as error:
+            self.warning = str(error)
+        else:
+            self.changed, self.warning, self._seen = False, None, written
+        now_s = time.monotonic()
+        self._next_s = now_s + (PAUSE_S if self.changed else SHARE * (now_s - begun_s))
 
-    def save(self) -> None:
-        """Write the file soon. Never waits; that it could not be written is said in `warning`."""
-        with suppress(ConfigError):  # closed: a run that outlives its cassette is not in it
-            self.store.export_cassette_soon(self._path).add_done_callback(self._note)
-
-    def close(self) -> None:
-        """Write what waits, and let go of the answers."""
-        self.store.close()
-
-    def _note(self, saving: Future[int]) -> None:
-        error = saving.exception()
-        self.warning = str(error) if error is not None else None
+    def _take_over(self, connection: sqlite3.Connection) -> None:
+        """Read what is in the file and not here; of two answers to one request ours stays."""
+        if self._path.exists():
+            keys = connection.execute("SELECT key FROM runs WHERE state = 'done' AND key IS NOT NULL").fetchall()
+            import_runs(connection, self._path, but=frozenset(key for (key,) in keys))
 
 
-class _Taping:
-    """A sink that keeps a whole answer in the cassette."""
-
-    def __init__(self, cassette: Cassette, recorder: Sink) -> None:
-        self._cassette = cassette
-        self._recorder = recorder
-
-    def start(self, run: Run) -> None:
-        self._recorder.start(run)
-
-    def finish(self, run: Run) -> None:
-        self._recorder.finish(run)
-        if run.state is RunState.DONE and REPLAYED not in run.labels:
-            self._cassette.save()
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

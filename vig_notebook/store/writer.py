@@ -8,6 +8,7 @@ any thread ──────── call(function) ──┴─> bounded queue �
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import threading
@@ -41,10 +42,13 @@ _Call: TypeAlias = Callable[[Keeper], None]
 
 
 class Writer:
-    """Owner of the thread, a daemon named `vig-log`."""
+    """Owner of the thread, a daemon named `vig-log`. It lives until `close`, at the latest to the program's end."""
 
-    def __init__(self, path: Path | None, *, flush_interval_s: float = FLUSH_INTERVAL_S) -> None:
+    def __init__(
+        self, path: Path | None, *, flush_interval_s: float = FLUSH_INTERVAL_S, tape: Path | None = None
+    ) -> None:
         self._path = path
+        self._tape = tape
         self._flush_interval_s = flush_interval_s
         self._closed = False
         self._inherited: list[Keeper] = []
@@ -53,7 +57,7 @@ class Writer:
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._keeper = Keeper(self._path)
+        self._keeper = Keeper(self._path, tape=self._tape)
         # None ends the thread. A SimpleQueue never lets the streaming thread wait for a lock.
         self._queue: queue.SimpleQueue[Recorder | _Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -76,6 +80,7 @@ class Writer:
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._main, name="vig-log", daemon=True)
                 self._thread.start()
+                atexit.register(self.close)
 
     def wake(self, recorder: Recorder) -> None:
         """Have a recorder saved soon. Never waits; that too many wait is said in `warning`."""
@@ -109,13 +114,14 @@ class Writer:
                 raise ConfigError("The run log is closed", advice="Make a new Store.")
             self._queue.put(action)
 
-    def close(self) -> None:
-        """Save what waits and end the thread; waits at most `CLOSE_LIMIT_S`. A second call does nothing."""
+    def close(self, limit_s: float = CLOSE_LIMIT_S) -> None:
+        """Save what waits and end the thread; waits for it at most so long. A second call only waits."""
         with self._lock:
-            thread, self._thread, self._closed = self._thread, None, True
-        if thread is not None and self._pid == os.getpid():
-            self._queue.put(None)
-            thread.join(CLOSE_LIMIT_S)
+            if self._thread is not None and not self._closed:
+                self._queue.put(None)
+            self._closed = True
+        if self._thread not in {None, threading.current_thread()} and self._pid == os.getpid():
+            self._thread.join(limit_s)
 
     # The thread of the log.
 
@@ -128,17 +134,23 @@ class Writer:
             self._keeper.close()
             for call in self._next_batch(wait=False)[1]:
                 call(self._keeper)
+            atexit.unregister(self.close)
 
     def _serve(self) -> None:
-        going_on = True
-        while going_on:
-            recorders, calls, going_on = self._next_batch()
-            self._keeper.add(recorders)
-            if not going_on or self._is_due(woken=bool(recorders)):
-                self._next_save_s = time.monotonic() + self._flush_interval_s
-                self._keeper.save()
-            for call in calls:
-                call(self._keeper)
+        while self._serve_once():
+            pass  # nothing is held while it waits: a recorder holds its store, which ends the thread when it goes
+
+    def _serve_once(self) -> bool:
+        recorders, calls, going_on = self._next_batch()
+        self._keeper.add(recorders)
+        if not going_on or self._is_due(woken=bool(recorders)):
+            self._next_save_s = time.monotonic() + self._flush_interval_s
+            self._keeper.save()
+        if not going_on or self._is_past(self._keeper.tape_due_s):
+            self._keeper.write_tape()
+        for call in calls:
+            call(self._keeper)
+        return going_on
 
     def _next_batch(self, *, wait: bool = True) -> tuple[list[Recorder], list[_Call], bool]:
         """Wait for something to do, at most until the next save is due, and take all there is."""
@@ -159,8 +171,13 @@ class Writer:
             return recorders, calls, False
 
     def _time_left_s(self) -> float | None:
-        return max(self._next_save_s - time.monotonic(), 0) if self._keeper.busy else None
+        due_s = [self._keeper.tape_due_s, self._next_save_s if self._keeper.busy else None]
+        return max(min(known) - time.monotonic(), 0) if (known := [one for one in due_s if one is not None]) else None
 
     def _is_due(self, *, woken: bool) -> bool:
         """A recorder that wakes the thread is saved at once, but not while the log cannot be written."""
-        return (woken and not self._keeper.failed) or time.monotonic() >= self._next_save_s
+        return (woken and not self._keeper.failed) or self._is_past(self._next_save_s)
+
+    @staticmethod
+    def _is_past(moment_s: float | None) -> bool:
+        return moment_s is not None and time.monotonic() >= moment_s

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from vig_notebook.engine import engine
 from vig_notebook.run import RunState
-from vig_notebook.store import REPLAYED, Store, default_store
+from vig_notebook.store import REPLAYED, Store, default_store, run_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -130,6 +130,7 @@ class StoreLog:
     def find(self, keys: Iterable[str]) -> Mapping[str, Answer]:
         """The whole answers that it has, by key. Waits for the log."""
         wanted = list(keys)
+        records = self._own.find_all(wanted) if self._own is not None else run_log().answers(wanted)
         found = {
             key: Answer(
                 completion=record.completion(),
@@ -138,7 +139,7 @@ class StoreLog:
                 model=record.model or "",
                 endpoint=record.endpoint(),
             )
-            for key, record in self._store.find_all(wanted).items()
+            for key, record in records.items()
         }
         return {key: self._unlogged[key] for key in wanted if key in self._unlogged} | found
 
