@@ -30,7 +30,7 @@ RATE_PER_S = 35.0
 """Messages a second in the long run: 60 kept the browser's main thread busy for 68 % of the time, 35 for half of that;
 the default 8 answers at once are painted four times a second each."""
 
-BURST = 400.0
+BURST = 480.0
 """Messages that may be sent at once at the beginning, so that 64 places are open within a second. The server's
 limit is 1,000 a second, over three seconds; beyond it messages are lost for good."""
 
@@ -91,6 +91,8 @@ class Board:
         self._columns = widgets.Output(outputs=html_output(_columns_html(sheet)))
         self.box = widgets.VBox([self._columns])
         self.box.add_class("vig-gridbody")
+        if not sheet.has_rows:
+            self.box.add_class("vig-single")
 
     @property
     def failed(self) -> list[Cell]:
@@ -152,6 +154,8 @@ class Board:
 
     def _touch(self, place: Place) -> None:
         self.dirty[place] = None
+        if self._differences:
+            self.dirty |= dict.fromkeys(self._sheet.against(place))  # they show what differs from this one
 
     def _is_early(self, place: Place) -> bool:
         """Whether a streaming place was painted so lately that it can wait."""

@@ -3,8 +3,8 @@
 ```
 ┌────────────────────────────┐
 │ Segments of a live answer  │  only for one that is long
-│ Output: live and ended     │  ended ones folded: ×3; first token, tokens/s
-│ [■ Stop]  or  [↻ Retry]    │
+│ Output: live and ended     │  ended ones folded: ×3
+│ first token…     [■ Stop]  │  or [↻ Retry]; stays in sight
 └────────────────────────────┘
 ```
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_string import HTMLStyle  # the one style that the package does not give by name
 
 from vig_notebook.notebook.answer_view import Segments, html_output
 from vig_notebook.notebook.grid.words import answers_html, cell_facts
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
 __all__ = ["LiveAnswer", "PlaceView", "Shared"]
 
 STATUS_S = 1.0
-"""Between two status lines of a place when nothing but the time has changed."""
+"""Between two status lines of a place that streams."""
+
+SCROLLS = 'tabindex="0" data-lm-suppress-shortcuts="true"'
+"""Where there is no button to take the focus: so that a long answer is scrolled with the keyboard, too."""
 
 SEGMENTS_COST = 3
 """Messages that open a column of segments."""
@@ -49,6 +53,7 @@ class Shared:
     layout: widgets.Layout = field(default_factory=widgets.Layout)
     button_layout: widgets.Layout = field(default_factory=lambda: widgets.Layout(width="auto"))
     button_style: widgets.ButtonStyle = field(default_factory=widgets.ButtonStyle)
+    facts_style: HTMLStyle = field(default_factory=HTMLStyle)
 
 
 class LiveAnswer:
@@ -105,10 +110,13 @@ class PlaceView:
         self._plain = plain
         self._segments: dict[int, Segments] = {}
         self._output = widgets.Output(layout=shared.layout)
+        self._facts = widgets.HTML(layout=shared.layout, style=shared.facts_style, _dom_classes=("vig-facts",))
         self._button: widgets.Button | None = None
-        self._shown: tuple[str, str] = ("", "")
-        self._shown_at = 0.0
-        self.box = widgets.VBox([self._output], layout=shared.layout, _dom_classes=("vig-place",))
+        self._button_shown = False
+        self._answers = ""
+        self._facts_at = 0.0
+        below = (self._output, self._facts)
+        self.box = widgets.VBox(below, layout=shared.layout, _dom_classes=("vig-place", "vig-live"))
 
     def sync(
         self, live: dict[int, LiveAnswer], responses: Sequence[Response], *, total: int, base_text: str | None
@@ -133,29 +141,32 @@ class PlaceView:
                 before = len(answer.renderer.frozen)
                 self._segments[index].paint(answer.renderer)
                 cost += 1 + 2 * (len(answer.renderer.frozen) - before)
-        answers = "".join(f'<div class="vig-one vig-answer">{answer.renderer.tail_html()}</div>' for answer in short)
+        tails = [html for answer in short if (html := answer.renderer.tail_html())]
+        answers = "".join(f'<div class="vig-one vig-answer">{html}</div>' for html in tails)
         answers += answers_html(responses, base_text=base_text, plain=self._plain)
-        return cost + self._sync_output(answers, live, responses, total)
+        cost += self._sync_output(answers)
+        return cost + self._sync_facts(live, responses, total)
 
     def close(self) -> None:
         """Close the widgets; those that are shared stay."""
         for segments in self._segments.values():
             segments.close()
-        for widget in (self._output, self._button, self.box):
+        for widget in (self._output, self._facts, self._button, self.box):
             if widget is not None:
                 widget.close()
 
     def _sync_children(self, live: dict[int, LiveAnswer], responses: Sequence[Response], *, running: bool) -> int:
-        button = self._wanted_button(responses, running=running)
+        wanted = self._wanted_button(responses, running=running)
+        cost = self._set_button(wanted)
         gone = self._segments.keys() - live.keys()
         new = [index for index in live if index not in self._segments]
-        if not gone and not new and button == (self._button.description if self._button is not None else ""):
-            return 0
+        if not gone and not new and bool(wanted) == self._button_shown:
+            return cost
         old = [self._segments.pop(index) for index in gone]
         self._segments |= {index: Segments() for index in new}
-        cost = self._set_button(button)
-        children = [*(self._segments[index].box for index in live), self._output]
-        self.box.children = tuple(children + ([self._button] if self._button is not None else []))
+        self._button_shown = bool(wanted)
+        children = [*(self._segments[index].box for index in live), self._output, self._facts]
+        self.box.children = tuple(children + ([self._button] if self._button_shown else []))
         for segments in old:
             segments.close()
         return cost + 1 + SEGMENTS_COST * (len(new) + len(old))
@@ -166,34 +177,45 @@ class PlaceView:
         return "Retry" if any(not one.status.whole for one in responses) else ""
 
     def _set_button(self, description: str) -> int:
-        if self._button is not None:
-            self._button.close()
-            self._button = None
-        if not description:
-            return 1
-        stops = description == "Stop"
-        self._button = widgets.Button(
-            description=description,
-            icon="stop" if stops else "refresh",
-            tooltip="Stop this place; what has come is kept" if stops else "Ask again what failed or was stopped",
-            layout=self._shared.button_layout,
-            style=self._shared.button_style,
-            _dom_classes=("vig-stop",) if stops else ("vig-retry",),
-        )
-        action = self._stop if stops else self._retry
-        self._button.on_click(lambda _: action())
-        return 2
-
-    def _sync_output(self, answers: str, live: dict[int, LiveAnswer], responses: Sequence[Response], total: int) -> int:
-        facts = self._facts(live, responses, total)
-        now = time.monotonic()
-        if (answers, facts) == self._shown or (answers == self._shown[0] and live and now - self._shown_at < STATUS_S):
+        """Make it, or make it another: the one that has the focus keeps it."""
+        if not description or (self._button is not None and self._button.description == description):
             return 0
-        self._shown, self._shown_at = (answers, facts), now
-        self._output.outputs = html_output(f'{answers}<div class="vig-note">{facts}</div>')
+        stops = description == "Stop"
+        state = {
+            "description": description,
+            "icon": "stop" if stops else "refresh",
+            "tooltip": "Stop this place; what has come is kept" if stops else "Ask again what failed or was stopped",
+            "_dom_classes": ("vig-stop",) if stops else ("vig-retry",),
+        }
+        if self._button is not None:
+            with self._button.hold_sync():
+                for name, value in state.items():
+                    setattr(self._button, name, value)
+            return 1
+        self._button = widgets.Button(**state, layout=self._shared.button_layout, style=self._shared.button_style)
+        self._button.on_click(lambda button: (self._stop if button.description == "Stop" else self._retry)())
         return 1
 
-    def _facts(self, live: dict[int, LiveAnswer], responses: Sequence[Response], total: int) -> str:
+    def _sync_output(self, answers: str) -> int:
+        if answers == self._answers:
+            return 0
+        self._answers = answers
+        self._output.outputs = html_output(answers)
+        return 1
+
+    def _sync_facts(self, live: dict[int, LiveAnswer], responses: Sequence[Response], total: int) -> int:
+        now = time.monotonic()
+        if live and now - self._facts_at < STATUS_S:
+            return 0
+        words = self._facts_of(live, responses, total)
+        html = f'<div class="vig-note" {"" if self._button_shown else SCROLLS}>{words}</div>'
+        if html == self._facts.value:
+            return 0
+        self._facts_at = now
+        self._facts.value = html
+        return 1
+
+    def _facts_of(self, live: dict[int, LiveAnswer], responses: Sequence[Response], total: int) -> str:
         words = cell_facts(responses)
         if live:
             words = [*next(iter(live.values())).facts]

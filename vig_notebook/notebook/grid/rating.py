@@ -98,6 +98,7 @@ class RatingView:
     def _show(self) -> None:
         rating, pair = self._rating, self._rating.current
         words = f"pair {min(rating.position + 1, len(rating.pairs))} of {len(rating.pairs)} · {rating.voted} voted"
+        words += f" · your vote here: {vote}" if pair is not None and (vote := self._vote_on(pair)) else ""
         self._progress.value = f'<div class="vig-status" role="status" aria-live="polite">{words}</div>'
         if pair is None:
             words = '<div class="vig-note">That was the last pair. End shows the result; ← goes back.</div>'
@@ -108,6 +109,12 @@ class RatingView:
         self._example.outputs = html_output(_example_html(pair))
         for name, side, response in zip("12", self._sides, (pair.left, pair.right), strict=True):
             side.outputs = html_output(self._side_html(name, response))
+
+    def _vote_on(self, pair: Pair) -> str:
+        winner = self._rating.winner(pair)
+        if winner is None:
+            return ""
+        return f"{1 if winner is pair.left else 2} is better" if winner else "a tie"
 
     def _side_html(self, name: str, response: Response) -> str:
         label = "" if self._blind else f" · {response.cell.variant.label}"

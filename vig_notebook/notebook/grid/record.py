@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vig_notebook.notebook.grid.sheet import Sheet, distinct
 from vig_notebook.notebook.grid.strip import strip_of
-from vig_notebook.notebook.grid.words import answers_html, cell_facts, column_facts, marks
+from vig_notebook.notebook.grid.words import answers_html, cell_facts, column_facts, example_text, marks
 from vig_notebook.notebook.words import badge
 from vig_notebook.render import escape_text, visible
 from vig_notebook.settings import mask
@@ -93,7 +93,7 @@ class _Page:
         return f"<tr>{head}{''.join(f'<td>{self._place_html(place)}</td>' for place in places)}</tr>"
 
     def _head_html(self, example: Example) -> str:
-        text = _head_text(example)
+        text = example_text(example, most_chars=HEAD_CHARS)
         note = f'<div class="vig-note">{escape_text(mask(text))}</div>' if text else ""
         return f"{escape_text(example.id)}{note}"
 
@@ -209,12 +209,6 @@ def _title(prompt: Prompt) -> str:
 
 def _text_of(prompt: Prompt) -> str:
     return prompt.text if prompt.system is None else f"[system]\n{prompt.system}\n[user]\n{prompt.text}"
-
-
-def _head_text(example: Example) -> str:
-    texts = [str(value) for name, value in example.variables.items() if name not in {"id", "example_id"}]
-    words = " · ".join(texts)
-    return words if len(words) <= HEAD_CHARS else words[: HEAD_CHARS - 1] + "…"
 
 
 def _count(number: int, word: str) -> str:

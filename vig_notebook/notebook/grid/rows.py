@@ -17,7 +17,7 @@ import ipywidgets as widgets
 from vig_notebook.notebook.answer_view import html_output
 from vig_notebook.notebook.grid.cells import PlaceView
 from vig_notebook.notebook.grid.sheet import distinct
-from vig_notebook.notebook.grid.words import answers_html, marks
+from vig_notebook.notebook.grid.words import answers_html, marks, row_head
 from vig_notebook.render import escape_text
 from vig_notebook.settings import mask
 
@@ -33,8 +33,11 @@ __all__ = ["RowView"]
 SUMMARY_CHARS = 70
 """Of an answer, in the line of a folded row."""
 
+HEAD_CHARS = 70
+"""Of the example's own text, at the head of its row."""
+
 ROW_COST = 4
-PLACE_COST = 2
+PLACE_COST = 3
 """Messages that open a row, and each place of it."""
 
 
@@ -70,7 +73,7 @@ class RowView:
         self._toggle: widgets.Button | None = None
         if sheet.has_rows:
             self._toggle = widgets.Button(
-                description=example_id,
+                description=row_head(sheet.examples[sheet.rows[example_id]], most_chars=HEAD_CHARS),
                 icon="caret-down",
                 tooltip="Fold or unfold this row",
                 layout=shared.button_layout,
@@ -104,7 +107,7 @@ class RowView:
         self.box.children = self._children()
         for place in self._places.values():
             place.close()
-        return cost + 3 + 3 * len(self._places)
+        return cost + 3 + (PLACE_COST + 1) * len(self._places)
 
     def turn(self, responses: Mapping[int, Response], *, differences: bool) -> int:
         """Show the whole answers of a folded row, or its summary again."""

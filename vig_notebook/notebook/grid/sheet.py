@@ -70,6 +70,10 @@ class Sheet:
         base = self._bases.get(place[1])
         return None if base is None else (place[0], base.index)
 
+    def against(self, base: Place) -> list[Place]:
+        """The places that are held against this one."""
+        return [(base[0], index) for index, one in self._bases.items() if one.index == base[1]]
+
     def at(self, place: Place, responses: Mapping[int, Response]) -> list[Response]:
         """The responses of a place, in the order of asking."""
         return [responses[cell.index] for cell in self.places[place] if cell.index in responses]

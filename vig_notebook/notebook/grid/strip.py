@@ -31,6 +31,7 @@ class Strip:
     Attributes:
         changes: Each new prompt with the version it was made from.
         flips: Lines on the flips; None where there is no score to flip.
+        interim: More is to come: the flips are counted, not listed, so that the rows below stay where they are.
         verdict: The sentences of the verdict; empty where there is none.
         notes: Why cells were left unasked, and the like.
     """
@@ -39,6 +40,7 @@ class Strip:
     flips: Sequence[str] | None
     verdict: str
     notes: Sequence[str]
+    interim: bool = False
 
     @property
     def html(self) -> str:
@@ -62,10 +64,12 @@ class Strip:
     def _flip_lines(self) -> list[str]:
         flips = self.flips or ()
         if not flips:
-            return ["No example flipped."]
-        head = f"{len(flips)} {'example' if len(flips) == 1 else 'examples'} flipped; read these first:"
+            return ["No example flipped so far." if self.interim else "No example flipped."]
+        head = f"{len(flips)} {'example' if len(flips) == 1 else 'examples'} flipped"
+        if self.interim:
+            return [f"{head} so far."]
         more = [f"and {len(flips) - MOST_FLIPS} more: see flips()"] if len(flips) > MOST_FLIPS else []
-        return [head, *(visible(line) for line in flips[:MOST_FLIPS]), *more]
+        return [f"{head}; read these first:", *(visible(line) for line in flips[:MOST_FLIPS]), *more]
 
     def _flips_html(self) -> str:
         head, *lines = self._flip_lines()
@@ -84,9 +88,22 @@ def strip_of(experiment: Experiment) -> Strip:
             flips = flip_words(findings.found_flips()) if any(one.scores for one in findings.responses) else None
     except VigthoriaError as error:  # scipy is not installed
         notes.append(str(error))
+    notes += [_not_asked(prompt) for prompt in experiment.reference if not _has_answers(experiment, prompt)]
     if experiment.progress.note:
         notes.append(experiment.progress.note)
-    return Strip(changes=_changes(experiment), flips=flips, verdict=verdict, notes=notes)
+    changes = _changes(experiment)
+    return Strip(changes=changes, flips=flips, verdict=verdict, notes=notes, interim=findings.interim)
+
+
+def _has_answers(experiment: Experiment, prompt: Prompt) -> bool:
+    return any(one.cell.variant.prompt == prompt and one.status.whole for one in experiment.responses)
+
+
+def _not_asked(prompt: Prompt) -> str:
+    return (
+        f"{prompt.label} was never asked with these models, parameters and examples, so there is nothing to compare "
+        "with. Run its cell once with the same options."
+    )
 
 
 def _changes(experiment: Experiment) -> list[tuple[Prompt, Prompt]]:

@@ -199,7 +199,8 @@ class GridView:
         if self._ended:
             return
         self._ended = True
-        self._header.announce("All answers are there.")
+        left = len(self._experiment.missing)
+        self._header.announce(f"Ended, and {left} answers are missing." if left else "All answers are there.")
 
         def make() -> None:
             bundle, metadata = grid_record(self._experiment, plain=self._plain, differences=self._differences)

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from vig_notebook.notebook.grid.sheet import distinct, speeds
-from vig_notebook.render import escape_text, render_html
+from vig_notebook.render import escape_text, render_html, visible
 from vig_notebook.settings import mask
 from vig_notebook.tuning.prompts import word_changes
 from vig_notebook.tuning.responses import Status
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from vig_notebook.notebook.grid.sheet import Distinct
-    from vig_notebook.tuning import Progress, Prompt, Response, Variant
+    from vig_notebook.tuning import Example, Progress, Prompt, Response, Variant
     from vig_notebook.tuning.verdict import Flip
 
 __all__ = [
@@ -27,10 +27,12 @@ __all__ = [
     "cell_facts",
     "changes_html",
     "column_facts",
+    "example_text",
     "flip_words",
     "header_facts",
     "marks",
     "prompt_changes_html",
+    "row_head",
 ]
 
 DIFF_CHARS = 3_000
@@ -65,7 +67,8 @@ def column_facts(variant: Variant, *, all_of: Sequence[Variant], models: Collect
     """
     facts = [model for model in models or (variant.model,) if model not in variant.label]
     facts += [f"{name}={value}" for name, value in variant.params.items() if f"{name}={value}" not in variant.label]
-    if len({one.prompt.label for one in all_of}) == 1 and variant.prompt.label not in variant.label:
+    alone = len({one.prompt.label for one in all_of}) == 1
+    if alone and variant.prompt.parent is not None and variant.prompt.label not in variant.label:
         facts.insert(0, variant.prompt.label)
     return [_short(fact) for fact in facts]
 
@@ -93,6 +96,18 @@ def marks(group: Distinct) -> list[str]:
     words += ["stopped"] if group.first.status is Status.STOPPED else []
     words += [f"rated: {rating}" for rating in dict.fromkeys(one.rating for one in group.responses) if rating]
     return words
+
+
+def row_head(example: Example, *, most_chars: int) -> str:
+    """The name of an example and the beginning of its text."""
+    text = example_text(example, most_chars=most_chars)
+    return visible(mask(f"{example.id} · {text}" if text else example.id))
+
+
+def example_text(example: Example, *, most_chars: int) -> str:
+    """What an example says, less its name."""
+    texts = [str(value) for name, value in example.variables.items() if name not in {"id", "example_id"}]
+    return _short(" · ".join(" ".join(text.split()) for text in texts), most_chars)
 
 
 def _score_words(name: str, responses: Sequence[Response]) -> str:
