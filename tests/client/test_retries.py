@@ -56,7 +56,9 @@ WHOLE = HEAD + event("ok") + DONE
         ({"retry-after": "inf"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "1e9"}, None),
-        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "9" * 400}, 1e9),
+        ({"retry-after-ms": "9" * 9000}, 1e9),
+        ({"retry-after": "\u0663"}, None),
         ({"retry-after": "Wed, 99 Jan 2025 00:00:07 GMT"}, None),
     ],
 )

@@ -206,6 +206,7 @@ ERRORS = [
     ),
     Row("event error with bare text", (HEAD + event("a") + b"event: error\ndata: boom\n\n",), "a", "api_error"),
     Row("event error empty", (HEAD + event("a") + b"event: error\ndata:\n\n",), "a", "api_error"),
+    Row("event error with DONE", (HEAD + event("a") + b"event: error\ndata: [DONE]\n\n",), "a", "api_error"),
     Row("event error then held open", (HEAD + event("a") + b"event: error\ndata: boom\n\n", Stall()), "a", "api_error"),
     Row(
         "field error as llama.cpp",

@@ -24,7 +24,9 @@ MAX_BACKOFF_S: Final = 8.0
 """From half a second, which a hiccup needs, doubled up to what a person still waits for."""
 
 _ALSO_RETRIED: Final = frozenset({408, 409, 429})
-_SECONDS: Final = re.compile(r"\+?(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})")
+_SECONDS: Final = re.compile(r"\+?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
+# 31 years: a longer wait means the same, and a number of any length is one.
+_LONGEST_WAIT_S: Final = 1e9
 _random = secrets.SystemRandom()
 
 
@@ -42,11 +44,11 @@ def asked_wait_s(headers: Mapping[str, str], *, now: datetime | None = None) -> 
     A date in the past, and a negative number, are 0.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
     text = headers.get("retry-after")
-    seconds = _number(text)
-    return seconds if seconds is not None or text is None else _until(text, now or datetime.now(UTC))
+    seconds = _number(text) if milliseconds is None else milliseconds / 1000
+    if seconds is None and text is not None:
+        seconds = _until(text, now or datetime.now(UTC))
+    return seconds if seconds is None else min(seconds, _LONGEST_WAIT_S)
 
 
 def backoff_s(attempt: int, asked_s: float | None) -> float:

@@ -203,7 +203,7 @@ class ChatStream:
             data = event.data
             if data[-1:] == "}" and event.event == "message":
                 chunk = add(decode(data))
-            elif is_done(data):
+            elif is_done(data) and event.event != "error":
                 yield from self._done()
                 return
             elif event.event in _OWN_EVENTS or any(member in data for member in _TELLING):
