@@ -75,5 +75,7 @@ def test_plan_without_a_score_or_a_second_variant_promises_no_difference() -> No
 
 def test_plan_of_too_few_examples_says_so() -> None:
     text = str(dataclasses.replace(plan(), examples=1, smallest_difference=float("inf"), time_s=600.0))
-    assert text.endswith("No difference could be seen with 1 examples: give more.")
+    assert text.endswith("No difference could be seen with 1 example: give more.")
     assert "10 min at 4" in text
+    text = str(dataclasses.replace(plan(), examples=9999, smallest_difference=0.001))
+    assert text.endswith("Smallest difference that would be seen (4 times out of 5): 1 point.")

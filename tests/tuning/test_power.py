@@ -15,7 +15,7 @@ from vig_notebook.tuning.power import (
     share_detected,
     smallest_difference,
 )
-from vig_notebook.tuning.statistics import paired_t
+from vig_notebook.tuning.statistics import mcnemar_mid_p, paired_t
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,24 @@ def test_smallest_difference_is_seen_four_times_out_of_five() -> None:
 
 def test_smallest_difference_of_one_example_is_infinite() -> None:
     assert smallest_difference(1) == math.inf
+
+
+def test_smallest_difference_of_answers_that_never_change() -> None:
+    """Then each example is right or wrong for good, and a difference is made of whole examples."""
+    assert smallest_difference(20, noise=0.0) == smallest_difference(20, repeats=10, noise=0.0)
+    assert smallest_difference(20, noise=0.0) == pytest.approx(0.30, abs=0.01)
+    for n in (20, 40):
+        for noise in (0.0, 0.02, 0.05, 0.14):
+            found = smallest_difference(n, repeats=10, noise=noise)
+            spread = max(0.0, found * (1 - found) - 2 * noise) ** 0.5
+            assert share_detected(found, n, repeats=10, noise=noise, spread=spread) == pytest.approx(0.8, abs=0.01)
+
+
+def test_smallest_difference_of_answers_that_never_change_by_simulation() -> None:
+    difference = smallest_difference(40, repeats=3, noise=0.0)
+    chance = np.random.default_rng(3)
+    wins = chance.binomial(40, difference, 4000)
+    assert np.mean([mcnemar_mid_p(int(won), 0) < 0.05 for won in wins]) == pytest.approx(0.8, abs=0.1)
 
 
 def test_smallest_difference_by_simulation() -> None:

@@ -38,6 +38,15 @@ def test_repeats_are_averaged_and_tested_by_t() -> None:
     assert (found.wins, found.ties) == (10, 10)
 
 
+def test_repeats_that_never_differ_count_once() -> None:
+    """Temperature 0: the repeats tell nothing new, and where all examples moved alike, t gives no interval."""
+    found = compare_scores("b", "a", "exact", thrice(*[3] * 20), thrice(*[0] * 20))
+    assert found.method == "Bonett-Price, McNemar mid-p"
+    expected = statistics.bonett_price(20, 0, 20)
+    assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high))
+    assert compare_scores("b", "a", "s", once(*[0.5] * 20), once(*[0.0] * 20)).method == "paired t"
+
+
 def test_rounding_is_no_win() -> None:
     found = compare_scores("b", "a", "s", {"1": [0.1, 0.2]}, {"1": [0.3, 0.0]})
     assert (found.wins, found.losses, found.ties) == (0, 0, 1)

@@ -28,9 +28,6 @@ FIRST_TOKEN_S = 0.5
 TOKENS_PER_S = 50.0
 """Where no answer says more: a hosted model of middle size."""
 
-LEAST_SHOWN = 0.01
-"""Repeats that never differ promise to show any difference; nobody needs less than a point."""
-
 PRICED_TOKENS = 1_000_000
 """Prices are given for so many tokens, as every price list has them."""
 
@@ -71,10 +68,10 @@ class Plan:
     def __str__(self) -> str:
         cached = f" ({self.cached:,} more cached)" if self.cached else ""
         counts = ((self.examples, "example"), (self.variants, "variant"), (self.repeats, "repeat"))
-        size = " x ".join(f"{number} {word if number == 1 else word + 's'}" for number, word in counts)
+        size = " x ".join(_count(number, word) for number, word in counts)
         source = "as in the answers so far" if self.measured else "guessed: there is no answer yet"
         parts = [
-            f"{self.calls:,} calls{cached}: {size}.",
+            f"{_count(self.calls, 'call')}{cached}: {size}.",
             f"About {self.tokens_in:,} tokens in and {self.tokens_out:,} out, {_time(self.time_s)} at "
             f"{self.max_concurrency} at once ({source}).",
         ]
@@ -91,10 +88,13 @@ def _time(seconds: float) -> str:
 
 def _difference(difference: float, examples: int) -> str:
     if difference >= 1:
-        return f"No difference could be seen with {examples} examples: give more."
-    if difference < LEAST_SHOWN:
-        return "A difference of 1 point would be seen (4 times out of 5)."
-    return f"Smallest difference that would be seen (4 times out of 5): {100 * difference:.0f} points."
+        return f"No difference could be seen with {_count(examples, 'example')}: give more."
+    points = max(1, round(100 * difference))
+    return f"Smallest difference that would be seen (4 times out of 5): {_count(points, 'point')}."
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word if number == 1 else word + 's'}"
 
 
 def make_plan(

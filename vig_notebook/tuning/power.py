@@ -53,12 +53,20 @@ def smallest_difference(
 
     The usual sample-size formula solved for the difference (J. Cohen 1988, Statistical power analysis,
     chapter 2): (t(0.975) + t(power)) · sd / √n with n - 1 degrees of freedom. Infinite below 2 examples.
+
+    Where answers hardly change from repeat to repeat, a difference d of right-or-wrong scores is made of whole
+    examples: those of one answer each differ by -1, 0 or 1, so that 2 noise + spread² is at least d (1 - d).
     """
     if n < 2:
         return math.inf
     special = need("scipy.special", for_what="the plan of an experiment")
     t = float(special.stdtrit(n - 1, (1 + LEVEL) / 2) + special.stdtrit(n - 1, power))
-    return t * _spread_of_example(noise, repeats, spread) / math.sqrt(n)
+    found = t * _spread_of_example(noise, repeats, spread) / math.sqrt(n)
+    # d² = t²/n (2 noise / repeats + d (1 - d) - 2 noise), solved for its larger d.
+    c, left = t * t / n, 2 * noise / repeats - 2 * noise
+    inside = c * c + 4 * (1 + c) * c * left
+    whole = (c + math.sqrt(inside)) / (2 * (1 + c)) if inside >= 0 else 0.0
+    return max(found, whole) if 2 * noise + spread * spread < whole * (1 - whole) else found
 
 
 def share_detected(

@@ -92,15 +92,16 @@ def compare_scores(
         after: The variant's scores by example, one for each repeat.
         before: The baseline's.
         method: "auto" takes the Bonett-Price interval and McNemar's mid-p test for right-or-wrong scores
-            with one repeat, else the paired t; "t" always the t, "bootstrap" the BCa bootstrap's interval.
+            with one repeat, or with repeats that never differ, else the paired t; "t" always the t, "bootstrap"
+            the BCa bootstrap's interval.
     """
     common = [example for example in before if before[example] and after.get(example)]
     new, old = [fmean(after[example]) for example in common], [fmean(before[example]) for example in common]
     differences = [_snapped(a - b) for a, b in zip(new, old, strict=True)]
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
     values = [value for example in common for value in (*after[example], *before[example])]
-    single = all(len(after[example]) == len(before[example]) == 1 for example in common)
-    binary = method == "auto" and single and set(values) <= {0.0, 1.0}
+    # Repeats that agree on every example are one answer: no mean of theirs says more.
+    binary = method == "auto" and {*new, *old} <= {0.0, 1.0} and set(values) <= {0.0, 1.0}
     in_points = all(0 <= value <= 1 for value in values)
     interval, p_value, words = _inference(differences, method, binary=binary, in_points=in_points)
     n, left_out = len(common), len(before.keys() | after.keys()) - len(common)
