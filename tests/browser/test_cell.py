@@ -105,6 +105,21 @@ def test_stop_is_reached_with_the_tab_key_and_has_a_name(notebook: Notebook) -> 
     notebook.wait_for_output_text(1, "stopped", limit_s=2)
 
 
+def test_stop_and_state_stay_in_sight_above_a_long_answer(notebook: Notebook) -> None:
+    page = notebook.open([LOAD, "%%vigthoria -m demo-long\nWrite at length"])
+    notebook.run_cell(0)
+    start_and_see_text(notebook, 1)
+    page.wait_for_function("() => document.querySelector('.vig-view').offsetHeight > 3000")
+    notebook.output(1).hover()
+    page.mouse.wheel(0, 1500)
+    page.wait_for_function("() => document.querySelector('.vig-view').getBoundingClientRect().top < -500")
+    box = notebook.output(1).locator(".vig-header").bounding_box()
+    assert box is not None
+    assert 0 < box["y"] < 150
+    notebook.click_stop(1)
+    notebook.wait_for_output_text(1, "stopped", limit_s=2)
+
+
 @pytest.mark.all_kernels
 def test_interrupt_stops_a_background_run(notebook: Notebook) -> None:
     notebook.open([LOAD, POEM, STATE])

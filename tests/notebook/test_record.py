@@ -14,8 +14,9 @@ from vig_notebook.answers import parse_json
 from vig_notebook.chats import Past
 from vig_notebook.notebook import json_form
 from vig_notebook.notebook import record as record_module
-from vig_notebook.notebook.record import ending_html, ending_plain, provenance, record
+from vig_notebook.notebook.record import ending_html, ending_plain, provenance, record, record_parts
 from vig_notebook.notebook.words import facts, footer_facts, own_speed
+from vig_notebook.render import StreamRenderer
 from vig_notebook.run import RunState
 from vig_notebook.settings import Endpoint, Secret
 from vig_notebook.wire.chat import ChatRequest, Message, Usage
@@ -127,7 +128,19 @@ def test_json_whose_bare_key_is_masked_is_no_error() -> None:
 @pytest.mark.parametrize("spelling", ["vg-canary-0123", r"vg-c\u0061nary-0123"])
 def test_json_that_spells_a_key_otherwise_hides_it(spelling: str) -> None:
     bundle, _ = record(ended(f'{{"key": "{spelling}"}}', key="vg-canary-0123"), form="json")
-    assert "vg-canary-0123" not in bundle["text/html"]
+    assert "canary" not in bundle["text/html"]
+    assert "0123" not in json.dumps(bundle)
+
+
+def test_answer_that_was_rendered_while_it_came_is_not_rendered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "See [it][1], *please*.\n\n" * 200 + "[1]: https://a.example/page\n"
+    renderer = StreamRenderer()
+    renderer.feed(text)
+    whole = record(ended(text))[0]
+    monkeypatch.setattr(record_module, "render_html", None)
+    assert record_parts(ended(text), rendered=renderer).bundle == whole
+    monkeypatch.undo()
+    assert "other" in record_parts(ended("other"), rendered=renderer).answer
 
 
 def test_words_of_the_server_are_capped() -> None:

@@ -235,3 +235,12 @@ def test_definitions_without_end_are_not_all_kept() -> None:
     renderer = rendered(text, [len(text)])
     assert len(renderer._env["references"]) <= 1_000
     assert check(renderer.tail_html()).links == ["https://a.example/2499"]
+
+
+def test_whole_html_of_a_stream_is_that_of_its_text() -> None:
+    text = "See [it][1] and ![a](b), *please*.\n\n" * 300 + "[1]: https://a.example/page\n"
+    renderer = rendered(text, [7], polls=50)
+    assert renderer.text == text
+    assert renderer.whole_html() == render_html(text)
+    assert "https://a.example/page" in renderer.whole_html()
+    assert "https://a.example/page" not in renderer.frozen[0]

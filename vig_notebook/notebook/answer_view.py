@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from vig_notebook.notebook.record import answer_html, ending_html, masked
+from vig_notebook.notebook.record import ending_html, masked, record_parts
 from vig_notebook.render import escape_text
 
 if TYPE_CHECKING:
@@ -135,12 +135,15 @@ class AnswerView:
         if outcome.reasoning_so_far:
             _, thoughts = self._reasoning("Reasoning")
             thoughts.show(f'<pre class="vig-plain">{escape_text(masked(outcome.reasoning_so_far, outcome))}</pre>')
-        self._segments.show(answer_html(masked(outcome.text_so_far, outcome), self._form))
-        self.end(outcome)
+        parts = record_parts(outcome, form=self._form)
+        self._segments.show(parts.answer)
+        self.end(outcome, parts.ending)
 
-    def end(self, outcome: Outcome) -> None:
-        """Show what stands below the text of an answer that has ended."""
-        self._ending = widgets.Output(outputs=html_output(ending_html(outcome, form=self._form)), layout=self._layout)
+    def end(self, outcome: Outcome, html: str | None = None) -> None:
+        """Show what stands below the text of an answer that has ended; `html` where it was made already."""
+        if html is None:
+            html = ending_html(outcome, form=self._form)
+        self._ending = widgets.Output(outputs=html_output(html), layout=self._layout)
         self.box.children += (self._ending,)
 
     def close(self) -> None:

@@ -11,7 +11,9 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from vig_notebook.engine import engine
-from vig_notebook.render import StreamRenderer, escape_text
+from vig_notebook.notebook.keys import masked_stream
+from vig_notebook.render import MaskedStream, StreamRenderer, escape_text
+from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
     import asyncio
@@ -93,13 +95,36 @@ class PlainRenderer:
         return f'<pre class="vig-plain">{escape_text(text)}</pre>'
 
 
+class _Intake:
+    """A text on its way to its renderer: without keys, and many pieces at once, which costs little."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
+        self.keys = MaskedStream(mask)
+        self._pieces: list[str] = []
+        self._length = 0
+
+    def feed(self, text: str) -> None:
+        """Take the next piece."""
+        self._pieces.append(text)
+        self._length += len(text)
+        if self._length >= SEGMENT_CHARS:
+            self.settle()
+
+    def settle(self, *, last: bool = False) -> None:
+        """Pass on what came; what may be the beginning of a key only with the `last` of it."""
+        text = self.keys.feed("".join(self._pieces))
+        self._pieces, self._length = [], 0
+        self.renderer.feed(text + self.keys.flush() if last else text)
+
+
 class Painter:
     """A sink that paints a run. Holds at most one timer, and none after `finish`."""
 
     def __init__(self, canvas: Canvas, *, plain: bool = False) -> None:
         self._canvas = canvas
-        self._answer: Renderer = PlainRenderer() if plain else StreamRenderer()
-        self._reasoning = PlainRenderer()
+        self._answer = _Intake(PlainRenderer() if plain else StreamRenderer())
+        self._reasoning = _Intake(PlainRenderer())
         self._reasoning_began: float | None = None
         self._reasoning_s: float | None = None
         self._dirty = self._thinking = False
@@ -110,6 +135,7 @@ class Painter:
 
     def start(self, run: Run) -> None:
         """Begin to paint."""
+        self._answer.keys, self._reasoning.keys = masked_stream(run), masked_stream(run)
         self._tick(run)
 
     def write(self, delta: Delta) -> None:
@@ -120,9 +146,7 @@ class Painter:
             self._thinking = True
         text = delta.content or delta.refusal
         if text:
-            if self._reasoning_began is not None and self._reasoning_s is None:
-                self._reasoning_s = time.monotonic() - self._reasoning_began
-                self._thinking = True
+            self._end_reasoning()
             self._answer.feed(text)
             self._dirty = True
 
@@ -131,11 +155,16 @@ class Painter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._reasoning_began is not None and self._reasoning_s is None:
-            self._reasoning_s = time.monotonic() - self._reasoning_began
-        self._paint()
+        self._end_reasoning()
+        self._paint(last=True)
         self._canvas.show_status(run)
         self._canvas.end(run)
+
+    def _end_reasoning(self) -> None:
+        if self._reasoning_began is not None and self._reasoning_s is None:
+            self._reasoning.settle(last=True)
+            self._reasoning_s = time.monotonic() - self._reasoning_began
+            self._thinking = True
 
     def _tick(self, run: Run) -> None:
         share_s = SHARE_S * engine().busy
@@ -143,18 +172,21 @@ class Painter:
         pace_s = max(PAINT_S, share_s, messages * MESSAGE_S)
         self._timer = engine().loop.call_later(pace_s, self._tick, run)
 
-    def _paint(self) -> int:
+    def _paint(self, *, last: bool = False) -> int:
         """Paint what is new. Returns how many messages it took, about."""
         messages = 0
-        if self._thinking and self._reasoning_began is not None:
-            self._thinking = self._reasoning_s is None
+        if (self._thinking or last) and self._reasoning_began is not None:
+            self._thinking, over = self._reasoning_s is None, self._reasoning_s is not None
             seconds = self._reasoning_s or time.monotonic() - self._reasoning_began
-            self._canvas.paint_reasoning(self._reasoning, seconds=seconds, over=self._reasoning_s is not None)
+            self._reasoning.settle(last=last)
+            self._canvas.paint_reasoning(self._reasoning.renderer, seconds=seconds, over=over)
             messages += 2
-        if self._dirty:
+        if self._dirty or last:
             self._dirty = False
-            self._canvas.paint_answer(self._answer)
-            finished, self._finished = len(self._answer.frozen) - self._finished, len(self._answer.frozen)
+            self._answer.settle(last=last)
+            self._canvas.paint_answer(self._answer.renderer)
+            frozen = len(self._answer.renderer.frozen)
+            finished, self._finished = frozen - self._finished, frozen
             messages += 3 if finished else 1
         return messages
 

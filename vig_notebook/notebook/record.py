@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from vig_notebook.answers import as_fence, first_code_block
 from vig_notebook.notebook.json_form import LARGEST_CHARS, indented, read_json
-from vig_notebook.notebook.server_words import json_safe, masked, told_model, told_reason, told_usage
+from vig_notebook.notebook.keys import masked
+from vig_notebook.notebook.server_words import json_safe, told_model, told_reason, told_usage
 from vig_notebook.notebook.words import error_card, footer_facts, marked, sent_parameters
 from vig_notebook.render import escape_text, render_html, visible
 from vig_notebook.run import RunState
@@ -21,33 +23,61 @@ if TYPE_CHECKING:
     from vig_notebook.chats import Outcome
     from vig_notebook.errors import VigthoriaError
     from vig_notebook.notebook.json_form import Reading
+    from vig_notebook.render import StreamRenderer
 
     Format = Literal["markdown", "text", "code", "json"]
 
-__all__ = ["answer_html", "ending_html", "ending_plain", "masked", "record"]
+__all__ = ["Parts", "ending_html", "ending_plain", "masked", "record", "record_parts"]
 
 _Part = TypeVar("_Part")
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A record in parts: HTML of the reasoning, of the answer and of what stands below it; all as plain text.
+
+    Attributes:
+        metadata: `{"vig_notebook": provenance}`, for the output.
+    """
+
+    reasoning: str
+    answer: str
+    ending: str
+    plain: str
+    metadata: dict[str, object]
+
+    @property
+    def bundle(self) -> dict[str, str]:
+        """What is displayed: `{"text/html": …, "text/plain": …}` of our closed vocabulary."""
+        return {"text/html": f"{self.reasoning}{self.answer}{self.ending}", "text/plain": self.plain}
+
+
 def record(run: Outcome, *, form: Format = "markdown") -> tuple[dict[str, str], dict[str, object]]:
-    """The display bundle and the output metadata of a run that has ended.
+    """The display bundle and the output metadata of a run that has ended, as `record_parts`."""
+    parts = record_parts(run, form=form)
+    return parts.bundle, parts.metadata
+
+
+def record_parts(run: Outcome, *, form: Format = "markdown", rendered: StreamRenderer | None = None) -> Parts:
+    """The record of a run that has ended. A part that cannot be made is left out: text and state are always there.
 
     Args:
         run: The run.
         form: How the text is shown.
-
-    Returns:
-        `{"text/html": …, "text/plain": …}` of our closed vocabulary, and `{"vig_notebook": provenance}`.
-        A part that cannot be made is left out: the text and the state are always there.
+        rendered: What was shown while it came; as Markdown of the same text it is not made again.
     """
     text = masked(run.text_so_far, run)
     reading = read_json(run.text_so_far) if form == "json" else None
-    html = [_or("", _reasoning, run), _answer(text, form, run, reading), _ending_html(run, form, reading)]
     plain = [visible(text), _ending_plain(run, form, reading)]
-    bundle = {"text/html": "".join(filter(None, html)), "text/plain": "\n\n".join(filter(None, plain))}
     least: dict[str, object] = {"run": run.id, "state": run.state.value}
-    return bundle, {"vig_notebook": _or(least, lambda: provenance(run))}
+    return Parts(
+        reasoning=_or("", _reasoning, run),
+        answer=_answer(text, form, run, reading, rendered),
+        ending=_ending_html(run, form, reading),
+        plain="\n\n".join(filter(None, plain)),
+        metadata={"vig_notebook": _or(least, lambda: provenance(run))},
+    )
 
 
 def _or(otherwise: _Part, make: Callable[..., _Part], *arguments: object) -> _Part:
@@ -93,21 +123,17 @@ def _failure(run: Outcome, form: Format, reading: Reading | None) -> VigthoriaEr
     return (reading or read_json(run.text_so_far)).error
 
 
-def answer_html(text: str, form: Format) -> str:
-    """The text of an answer as closed HTML."""
-    return _answer(text, form)
-
-
-def _answer(text: str, form: Format, run: Outcome | None = None, reading: Reading | None = None) -> str:
-    """The same; of a run whose text was read as JSON already."""
+def _answer(text: str, form: Format, run: Outcome, reading: Reading | None, rendered: StreamRenderer | None) -> str:
     if not text:
         return ""
-    inner = _or("", lambda: _inner_html(text, form, run, reading)) or _plain_html(text)
+    inner = _or("", lambda: _inner_html(text, form, run, reading, rendered)) or _plain_html(text)
     return f'<div class="vig-answer">{inner}</div>'
 
 
-def _inner_html(text: str, form: Format, run: Outcome | None, reading: Reading | None) -> str:
+def _inner_html(text: str, form: Format, run: Outcome, reading: Reading | None, rendered: StreamRenderer | None) -> str:
     match form:
+        case "markdown" if rendered is not None and rendered.text == text:
+            return rendered.whole_html()
         case "markdown":
             return render_html(text)
         case "text":
@@ -118,16 +144,14 @@ def _inner_html(text: str, form: Format, run: Outcome | None, reading: Reading |
             return _json_html(text, run, reading or read_json(text))
 
 
-def _json_html(text: str, run: Outcome | None, reading: Reading) -> str:
+def _json_html(text: str, run: Outcome, reading: Reading) -> str:
     if len(text) > LARGEST_CHARS:
         return _plain_html(text)
     if reading.error is not None:
         return render_html(as_fence(text, "json"))
     pretty = indented(reading.value, source_chars=len(text))
-    if pretty is None:
-        return _plain_html(text)
     # Once more: what was escaped in the source is not escaped any more.
-    return render_html(as_fence(mask(pretty) if run is None else masked(pretty, run), "json"))
+    return _plain_html(text) if pretty is None else render_html(as_fence(masked(pretty, run), "json"))
 
 
 def _plain_html(text: str) -> str:

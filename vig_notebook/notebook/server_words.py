@@ -6,14 +6,14 @@ import json
 import math
 from typing import TYPE_CHECKING, Final
 
-from vig_notebook.settings import Secret, mask
+from vig_notebook.notebook.keys import masked
 from vig_notebook.wire.text import well_formed
 
 if TYPE_CHECKING:
     from vig_notebook.chats import Outcome
     from vig_notebook.wire.chunk import Usage
 
-__all__ = ["json_safe", "masked", "told_model", "told_reason", "told_usage"]
+__all__ = ["json_safe", "told_model", "told_reason", "told_usage"]
 
 LONGEST_WORD: Final = 200
 """Characters of a model's name or a finish reason: the longest names that servers give have about 100."""
@@ -22,12 +22,6 @@ LARGEST_USAGE: Final = 4096
 """Characters of usage as JSON: a large one, with all its details, has about 600."""
 
 _FIRST_LARGE: Final = 2**63
-
-
-def masked(text: str, run: Outcome) -> str:
-    """A text without keys; that of the server itself goes whatever it looks like: what is saved travels."""
-    key = run.endpoint.api_key
-    return mask(text) if key is None else mask(text, key, Secret(json.dumps(key.reveal())[1:-1]))
 
 
 def told_model(run: Outcome) -> str:

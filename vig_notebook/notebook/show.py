@@ -17,6 +17,7 @@ from IPython.display import display
 
 from vig_notebook.api import ask
 from vig_notebook.notebook.interrupt import watch_interrupts
+from vig_notebook.notebook.keys import visible_stream
 from vig_notebook.notebook.painter import Painter
 from vig_notebook.notebook.place import place_of
 from vig_notebook.notebook.record import ending_plain, record
@@ -144,7 +145,7 @@ class _Printer:
         self._shown = VisibleStream(mask)
 
     def start(self, run: Run) -> None:
-        pass
+        self._shown = visible_stream(run)
 
     def write(self, delta: Delta) -> None:
         sys.stdout.write(self._shown.feed(delta.content or delta.refusal or ""))

@@ -23,13 +23,13 @@ import ipywidgets as widgets
 from IPython.display import display, update_display
 
 from vig_notebook.notebook.answer_view import AnswerView
-from vig_notebook.notebook.record import record
+from vig_notebook.notebook.record import record_parts
 from vig_notebook.notebook.words import announcement, status_html, unfinished
-from vig_notebook.render import STYLE, escape_text
+from vig_notebook.render import STYLE, StreamRenderer, escape_text
 
 if TYPE_CHECKING:
     from vig_notebook.notebook.painter import Renderer
-    from vig_notebook.notebook.record import Format
+    from vig_notebook.notebook.record import Format, Parts
     from vig_notebook.run import Run
 
 __all__ = ["RunView"]
@@ -43,7 +43,7 @@ class RunView:
         self._run: Run | None = None
         self._display_id: str | None = None
         self._renderer: Renderer | None = None
-        self._record: tuple[dict[str, str], dict[str, object]] | None = None
+        self._record: Parts | None = None
         self._announced = ""
         self._answer = AnswerView(form=form)
         self._status = widgets.HTML(layout=widgets.Layout(flex="1 1 auto", width="auto"))
@@ -69,8 +69,7 @@ class RunView:
     def display(self) -> None:
         """Show the view as this cell's output; the record alone when the run has ended already."""
         if self._record is not None:
-            bundle, metadata = self._record
-            display(bundle, raw=True, metadata=metadata)
+            display(self._record.bundle, raw=True, metadata=self._record.metadata)
             return
         # What is saved in mid-stream, and shown where there are no widgets. The page knows a live view by its run.
         bundle, known = self.box._repr_mimebundle_(), {}
@@ -104,7 +103,8 @@ class RunView:
 
     def end(self, run: Run) -> None:
         """Replace the view by the record; a page that was reloaded in mid-stream keeps the view, with its ending."""
-        self._record = record(run, form=self._form)
+        rendered = self._renderer if isinstance(self._renderer, StreamRenderer) else None
+        self._record = record_parts(run, form=self._form, rendered=rendered)
         # First of all: whoever sees the end and saves has the record in the file, and the page builds no more.
         self._replace()
         if self._renderer is not None:
@@ -112,16 +112,21 @@ class RunView:
         self.stop_button.on_click(self._stop, remove=True)
         self.stop_button.layout.display = "none"
         self._run = None  # the widgets stay open for that page; what they hold goes
-        self._answer.end(run)
+        self._answer.end(run, self._record.ending)
         # For a page that is opened only now, and has to know when all of it is there.
         self.box.add_class(f"vig-{run.state.lower()}-{self._answer.part_count}")
 
     def _replace(self) -> None:
         if self._record is not None and self._display_id is not None:
-            bundle, metadata = self._record
             # A page that was reloaded in mid-stream has forgotten the display id, but not which view it shows.
             view = {"vig_view": self.box.model_id}
-            update_display(bundle, raw=True, metadata=metadata, display_id=self._display_id, transient=view)
+            update_display(
+                self._record.bundle,
+                raw=True,
+                metadata=self._record.metadata,
+                display_id=self._display_id,
+                transient=view,
+            )
 
     def _stop(self, _button: widgets.Button) -> None:
         if self._run is not None:

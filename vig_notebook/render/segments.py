@@ -48,7 +48,8 @@ class StreamRenderer:
         self._next_try = _GOOD  # the length at which to look for a border
         self._begin = Continuation()
         self._env: dict[str, Any] = {"references": {}}
-        self._images = images or {}
+        self._given_images = images or {}
+        self._images = dict(self._given_images)  # what is shown is taken out
         self._tail_html: str | None = None
         self._tail_env = self._env
         self._begins: list[Continuation] = []  # of the frozen segments
@@ -106,17 +107,22 @@ class StreamRenderer:
             self._tail_html = write_segment(self.tail_text, self._begin, self._tail_env, dict(self._images))
         return self._tail_html
 
-    def frozen_with_late_references(self, images: dict[str, str]) -> list[str]:
-        """The frozen segments as they would be, had all definitions of reference links come first.
+    @property
+    def text(self) -> str:
+        """All that was fed."""
+        return "".join([*self.frozen_plain, self.tail_text])
 
-        Args:
-            images: What was given to the constructor.
+    def whole_html(self) -> str:
+        """HTML of the whole text, with reference links to definitions that came late.
+
+        Only the tail is rendered, and what refers to these.
         """
-        env, images = self._tail_env, dict(images)
-        return [
+        tail, env, images = self.tail_html(), self._tail_env, dict(self._given_images)
+        frozen = [
             write_segment(plain, begin, env, images) if _refers(plain, env["references"]) else html
             for html, plain, begin in zip(self.frozen, self.frozen_plain, self._begins, strict=True)
         ]
+        return "".join([*frozen, tail])
 
 
 def _refers(text: str, references: dict[str, Any]) -> bool:
@@ -135,7 +141,6 @@ def render_html(text: str, *, images: Literal["none", "data"] = "none") -> str:
             1 MB each). Nothing is ever loaded from elsewhere.
     """
     text, shown = take_images(text) if images == "data" else (text, {})
-    renderer = StreamRenderer(images=dict(shown))
+    renderer = StreamRenderer(images=shown)
     renderer.feed(text)
-    tail = renderer.tail_html()
-    return "".join([*renderer.frozen_with_late_references(shown), tail])
+    return renderer.whole_html()

@@ -15,7 +15,7 @@ from vig_notebook.render.visible import ends_hidden, join_surrogates, visible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["VisibleStream"]
+__all__ = ["MaskedStream", "VisibleStream"]
 
 # Longer runs of hidden characters, and longer keys, are shown in parts: what is held is read again each time.
 _MAX_HIDDEN = 256
@@ -30,46 +30,35 @@ _LABEL = re.compile(
 )
 
 
-class VisibleStream:
-    r"""Makes a stream of text fit for a terminal: `visible`, with `\r\n` as `\n` and without keys.
+class MaskedStream:
+    """Takes keys out of a stream of text, also those that come in pieces.
 
     Args:
         mask: Takes keys out of a text.
+        begun: Tells where, at the end of a text, something begins that may become a key for `mask` and does not
+            look like one; the length of the text where nothing does.
     """
 
-    def __init__(self, mask: Callable[[str], str] = str) -> None:
+    def __init__(self, mask: Callable[[str], str], begun: Callable[[str], int] = len) -> None:
         self._mask = mask
-        self._hidden = ""
-        self._before = ""
+        self._begun = begun
         self._shown = ""
         self._key = ""
 
     def feed(self, text: str) -> str:
         """Take the next piece; give what can be shown by now, which may be nothing."""
-        text = join_surrogates(self._hidden + text).replace("\r\n", "\n")
-        settled = ends_hidden(text)
-        if len(text) - settled > _MAX_HIDDEN:
-            settled = len(text)
-        text, self._hidden = text[:settled], text[settled:]
-        return self._without_keys(self._visible(text))
+        window = self._shown + self._key + text
+        settled = max(len(self._shown), min(_key_start(window), self._begun(window)))
+        if len(window) - settled > _MAX_KEY:
+            settled = len(window)
+        return self._settle(window, settled)
 
     def flush(self) -> str:
         """Give what was held back: the stream is at its end."""
-        rest = self._visible(self._hidden)
-        self._hidden = ""
-        return self._without_keys(rest, last=True)
+        window = self._shown + self._key
+        return self._settle(window, len(window))
 
-    def _visible(self, text: str) -> str:
-        shown = visible(self._before + text)[len(visible(self._before)) :]
-        self._before = text[-1:] or self._before
-        return shown
-
-    def _without_keys(self, text: str, *, last: bool = False) -> str:
-        text = self._key + text
-        window = self._shown + text
-        settled = len(window) if last else max(len(self._shown), _key_start(window))
-        if len(window) - settled > _MAX_KEY:
-            settled = len(window)
+    def _settle(self, window: str, settled: int) -> str:
         self._key = window[settled:]
         masked = self._mask(window[:settled])
         if masked.startswith(self._shown):
@@ -78,6 +67,39 @@ class VisibleStream:
             new = self._mask(window[len(self._shown) : settled])
         self._shown = (self._shown + new)[-_CONTEXT:]
         return new
+
+
+class VisibleStream:
+    r"""Makes a stream of text fit for a terminal: `visible`, with `\r\n` as `\n` and without keys.
+
+    Args:
+        mask: As for `MaskedStream`.
+        begun: As for `MaskedStream`.
+    """
+
+    def __init__(self, mask: Callable[[str], str] = str, begun: Callable[[str], int] = len) -> None:
+        self._keys = MaskedStream(mask, begun)
+        self._hidden = ""
+        self._before = ""
+
+    def feed(self, text: str) -> str:
+        """Take the next piece; give what can be shown by now, which may be nothing."""
+        text = join_surrogates(self._hidden + text).replace("\r\n", "\n")
+        settled = ends_hidden(text)
+        if len(text) - settled > _MAX_HIDDEN:
+            settled = len(text)
+        text, self._hidden = text[:settled], text[settled:]
+        return self._keys.feed(self._visible(text))
+
+    def flush(self) -> str:
+        """Give what was held back: the stream is at its end."""
+        rest, self._hidden = self._visible(self._hidden), ""
+        return self._keys.feed(rest) + self._keys.flush()
+
+    def _visible(self, text: str) -> str:
+        shown = visible(self._before + text)[len(visible(self._before)) :]
+        self._before = text[-1:] or self._before
+        return shown
 
 
 def _key_start(text: str) -> int:
