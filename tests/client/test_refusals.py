@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import traceback
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.client.conftest import CANARY, Close, Repeat, Stall, answer, chat
 from vig_notebook.client import Client
-from vig_notebook.errors import StatusError, TooLarge, VigthoriaError
+from vig_notebook.errors import ServerReportedError, StatusError, TooLarge, VigthoriaError
 from vig_notebook.settings import Endpoint, Secret
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ async def test_401_says_which_key_to_set(kind: str, key: str | None, advice: str
         (b'["a","b"]', ["a", "b"]),
         (b'[{"id":"a"},5,null,{}]', ["a"]),
         (b'{"data":[]}', []),
+        (b'{"data":null,"models":["a"],"message":"ok"}', ["a"]),
+        (rb'["a\ud83d"]', ["a\ufffd"]),
     ],
 )
 async def test_models_of_any_shape(
@@ -198,6 +201,20 @@ async def test_models_that_are_none(body: bytes, server: ScriptedServer, make_cl
         with pytest.raises(VigthoriaError, match="list of models") as caught:
             await client.models()
     assert caught.value.kind == "protocol"
+
+
+async def test_models_with_an_error_in_their_place(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
+    server.play(answer("200 OK", b'{"error":{"message":"no %b","code":"c"}}' % CANARY.encode()), Close())
+    async with make_client(CANARY) as client:
+        with pytest.raises(ServerReportedError) as caught:
+            await client.models()
+    assert str(caught.value) == (
+        f"127.0.0.1:{server.port} reported an error instead of its models: no ••••. "
+        "Check the base URL and the key, or name the model yourself."
+    )
+    assert (caught.value.server_message, caught.value.code) == ("no ••••", "c")
+    frames = traceback.walk_tb(caught.value.__traceback__)
+    assert not any(CANARY in repr(frame.f_locals) for frame, _ in frames if "vig_notebook" in frame.f_code.co_filename)
 
 
 async def test_models_without_end_are_capped(server: ScriptedServer, make_client: Callable[..., Client]) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from vig_notebook.client.refusals import page_title
 from vig_notebook.errors import ProtocolError, TooLarge
 from vig_notebook.wire.lenient_json import loads
+from vig_notebook.wire.reported import Reported, find_reported
 from vig_notebook.wire.sse import EventStreamDecoder, ServerSentEvent
+from vig_notebook.wire.text import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,24 +215,23 @@ def _is_chunk(value: object) -> bool:
     return isinstance(first, dict) and "delta" in first
 
 
-def model_names(body: bytes) -> list[str] | None:
-    """The names in a list of models of any shape; None when it is no such list.
+def model_names(body: bytes) -> list[str] | Reported:
+    """The names in a list of models of any shape; when it is no such list, what the server says instead.
 
     Shapes: `{"data": [{"id"}]}`, `{"models": [{"name"}]}`, a list of either, a list of names, an
     object whose members are named after the models.
     """
-    value = _json(body)
+    value = entries = _json(body)
     if isinstance(value, dict):
-        value = next((value[name] for name in ("data", "models") if name in value), None)
-    if isinstance(value, dict):
-        value = list(value)
-    if not isinstance(value, list):
-        return None
-    names = map(_model_name, value)
-    return list(dict.fromkeys(name for name in names if name))
+        entries = next((value[name] for name in ("data", "models") if value.get(name) is not None), None)
+    if isinstance(entries, dict):
+        entries = list(entries)
+    if isinstance(entries, list):
+        return list(dict.fromkeys(name for name in map(_model_name, entries) if name))
+    return (find_reported(value) if isinstance(value, dict) else None) or Reported()
 
 
 def _model_name(entry: object) -> str | None:
     if isinstance(entry, dict):
         entry = next((entry[name] for name in ("id", "name", "model") if entry.get(name)), None)
-    return entry if isinstance(entry, str) else None
+    return well_formed(entry) if isinstance(entry, str) else None

@@ -13,8 +13,9 @@ from vig_notebook.client.connections import Connections
 from vig_notebook.client.exchange import Exchange
 from vig_notebook.client.replies import model_names
 from vig_notebook.client.stream import ChatStream
-from vig_notebook.errors import ConfigError, ProtocolError, TooLarge
+from vig_notebook.errors import ConfigError, ProtocolError, ServerReportedError, TooLarge
 from vig_notebook.settings import concealed, resolve
+from vig_notebook.wire.reported import Reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,18 +148,15 @@ class Client:
         try:
             await exchange.open()
             exchange.watchdog.begin("idle", self.limits.idle_timeout_s)
-            names = model_names(await self._body(exchange))
+            found = model_names(await self._body(exchange))
             whole = True
         finally:
             exchange.close(whole=whole)
-        if names is None:
-            raise ProtocolError(
-                f"The list of models of {exchange.place.label} cannot be read",
-                seen=f"it is {exchange.content_type or 'something'} of another shape",
-                advice="Name the model yourself.",
-                request_id=exchange.request_id,
-            )
-        return names
+        if isinstance(found, Reported):
+            error = _no_models(exchange, found)
+            del found  # nothing that a server echoes stays in the frame of an error
+            raise error
+        return found
 
     async def aclose(self) -> None:
         """Close every connection; streams that still run are cut. The client cannot be used again."""
@@ -197,6 +195,27 @@ class Client:
             cap="max_event_bytes",
             seen=f"more than {self.limits.max_event_bytes:,} bytes (max_event_bytes)",
         )
+
+
+def _no_models(exchange: Exchange, reported: Reported) -> ServerReportedError | ProtocolError:
+    """The error for something other than a list of models."""
+    words = exchange.place.words
+    if reported.message:
+        return ServerReportedError(
+            f"{exchange.place.label} reported an error instead of its models",
+            seen=words(reported.message),
+            advice="Check the base URL and the key, or name the model yourself.",
+            status=reported.status,
+            request_id=exchange.request_id,
+            server_message=words(reported.message),
+            code=reported.code and words(reported.code),
+        )
+    return ProtocolError(
+        f"The list of models of {exchange.place.label} cannot be read",
+        seen=f"it is {words(exchange.content_type) or 'something'} of another shape",
+        advice="Name the model yourself.",
+        request_id=exchange.request_id,
+    )
 
 
 def _with_numbers(limits: Limits, given: dict[str, Any]) -> Limits:
