@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import pprint
 import shlex
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from vig_notebook.notebook.words import sent_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from vig_notebook.chats import Chat, Turn
 
@@ -48,14 +49,20 @@ def as_python(chat: Chat, *, server: Mapping[str, str | None]) -> str:
         [
             "import vig_notebook as vig",
             "",
-            f"messages = {pprint.pformat(first, width=WIDTH, sort_dicts=False)}",
-            f"questions = {pprint.pformat(asked, width=WIDTH, sort_dicts=False)}",
+            f"messages = {_listed(first)}",
+            f"questions = {_listed(asked)}",
             "for question, parameters in questions:",
             '    messages.append({"role": "user", "content": question})',
             "    answer = vig.stream_chat(messages, **parameters)",
             '    messages.append({"role": "assistant", "content": answer})',
         ]
     )
+
+
+def _listed(items: Sequence[object]) -> str:
+    """A list as Python, an item a line where that is wide enough."""
+    lines = [indent(pprint.pformat(item, width=WIDTH, sort_dicts=False), "    ") for item in items]
+    return "\n".join(["[", *(f"{line}," for line in lines), "]"]) if lines else "[]"
 
 
 def _keywords(turn: Turn, server: Mapping[str, str | None]) -> dict[str, object]:

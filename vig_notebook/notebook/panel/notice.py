@@ -13,7 +13,7 @@ class Notice:
     """One piece of our HTML at a time, which its button takes away."""
 
     def __init__(self) -> None:
-        self._output = widgets.Output()
+        self._output = widgets.Output(tabbable=True)  # a long request is scrolled with the keys
         close = widgets.Button(description="Close", tooltip="Close the notice", layout=widgets.Layout(width="auto"))
         close.on_click(lambda _: self.hide())
         self.widget = widgets.VBox([self._output, close], layout=widgets.Layout(display="none"))

@@ -6,6 +6,8 @@
 
 const ACTIVE_MS = 10000; // whoever clicked in this page did it at most so long ago, when the kernel answers
 const FOLLOW_PX = 60; // so near to its end, the conversation is kept at its end
+const ACTED_MS = 2000; // so long after it, a scroll up is the reader's: with momentum, or the bar held
+const ACTS = ['wheel', 'touchmove', 'pointerdown', 'keydown', 'focusin'];
 const ATTACH_MS = 100;
 const DRAFT_MS = 1000; // the draft is kept in the kernel for a page that is loaded again
 
@@ -30,7 +32,8 @@ export default () => {
       } else if (message.kind === 'copy' && mine) {
         copy(message.text).then(done => model.send({ kind: 'copied', done }));
       } else if (message.kind === 'cells' && mine) {
-        model.send({ kind: 'inserted', done: insertCells(model, message.sources) });
+        const cells = new Set([...views].map(view => view.cell()).sort(byPlace));
+        model.send({ kind: 'inserted', done: insertCells(model, message.sources, [...cells], latest?.cell()) });
       } else if (message.kind === 'record') {
         keepRecord(model, message);
       }
@@ -62,6 +65,7 @@ export default () => {
     };
     const view = {
       focus: () => area.focus(),
+      cell: () => el.closest('.jp-Cell'),
       update() {
         if (area.value !== model.get('value')) {
           area.value = model.get('value');
@@ -87,6 +91,7 @@ export default () => {
       clearTimeout(timer); // a draft that came to the kernel after the text was sent would come back into the box
       touch();
       area.focus();
+      el.scrollIntoView({ block: 'nearest' });
       if (kind === 'send') {
         following.toEnd();
       }
@@ -155,17 +160,41 @@ function element(tag, attributes = {}, text = '') {
   return made;
 }
 
-/** Keep the end of the conversation in view while it grows, unless the reader has scrolled away. */
+/**
+ * Keep the end of the conversation in view while it grows, unless the reader has scrolled away; and the prompt box
+ * in the window while it has the focus and was in the window, whatever grows above it.
+ */
 function follow(el, touch, grow) {
   let panel = null;
   let conversation = null;
   let near = true;
+  let top = 0;
+  let height = 0;
+  let acted = 0; // when the reader last did something there that may scroll
+  const act = () => (acted = Date.now());
+  const measure = () => ({ scrollTop: top, scrollHeight: height } = conversation);
   const scrolled = () => {
-    near = conversation.scrollHeight - conversation.scrollTop - conversation.clientHeight < FOLLOW_PX;
+    const { scrollTop, scrollHeight, clientHeight } = conversation;
+    // The end as it was when the reader scrolled to it: a fast answer has grown by now.
+    if (Math.min(scrollHeight, height) - scrollTop - clientHeight < FOLLOW_PX) {
+      near = true;
+    } else if (scrollTop < top && Date.now() - acted < ACTED_MS) {
+      near = false; // and not where a text that was painted anew was short for a moment
+    }
+    measure();
   };
   const grown = new ResizeObserver(() => {
-    if (conversation !== null && near) {
+    if (near) {
       conversation.scrollTop = conversation.scrollHeight;
+    }
+    measure();
+  });
+  let inWindow = false;
+  const seen = new IntersectionObserver(entries => (inWindow = entries.at(-1).isIntersecting), { threshold: 0.9 });
+  seen.observe(el.querySelector('textarea'));
+  const moved = new ResizeObserver(() => {
+    if (inWindow && el.contains(document.activeElement)) {
+      el.scrollIntoView({ block: 'nearest' });
     }
   });
   const inner = new MutationObserver(() => [...conversation.children].forEach(child => grown.observe(child)));
@@ -183,9 +212,12 @@ function follow(el, touch, grow) {
     conversation.setAttribute('role', 'region');
     conversation.setAttribute('aria-label', 'Conversation');
     conversation.addEventListener('scroll', scrolled, { passive: true });
+    ACTS.forEach(kind => conversation.addEventListener(kind, act, { passive: true }));
     inner.observe(conversation, { childList: true });
     [...conversation.children].forEach(child => grown.observe(child));
     conversation.scrollTop = conversation.scrollHeight;
+    measure();
+    moved.observe(panel);
     grow();
   };
   soon = setTimeout(attach, ATTACH_MS);
@@ -195,11 +227,11 @@ function follow(el, touch, grow) {
   };
   const end = () => {
     clearTimeout(soon);
-    inner.disconnect();
-    grown.disconnect();
+    [inner, grown, moved, seen].forEach(observer => observer.disconnect());
     panel?.removeEventListener('pointerdown', touch, true);
     panel?.removeEventListener('keydown', touch, true);
     conversation?.removeEventListener('scroll', scrolled);
+    ACTS.forEach(kind => conversation?.removeEventListener(kind, act));
   };
   return { toEnd, end };
 }
@@ -232,15 +264,19 @@ function* places(model) {
   }
 }
 
-function insertCells(model, sources) {
-  const notebook = notebookOf(model);
-  for (const { at } of places(model)) {
-    sources.forEach((source, i) =>
-      notebook.sharedModel.insertCell(at + 1 + i, { cell_type: 'code', source, metadata: { trusted: true } })
-    );
-    return true;
+const byPlace = (one, other) => (one?.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1);
+
+/** Make cells below the one of the view that was used: `cells` are the elements of those that show the panel. */
+function insertCells(model, sources, cells, used) {
+  const found = [...places(model)];
+  if (found.length === 0) {
+    return false;
   }
-  return false;
+  const { at } = found[found.length === cells.length ? Math.max(0, cells.indexOf(used)) : 0];
+  sources.forEach((source, i) =>
+    notebookOf(model).sharedModel.insertCell(at + 1 + i, { cell_type: 'code', source, metadata: { trusted: true } })
+  );
+  return true;
 }
 
 /** A page that was loaded again no longer knows the display ids of the record: write it into the notebook. */
