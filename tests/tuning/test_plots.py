@@ -40,10 +40,14 @@ def findings(make: Maker) -> Findings:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_altair_draws_every_kind(findings: Findings, kind: Kind) -> None:
-    chart: Any = draw(findings, kind)
-    drawn = chart.to_dict()
-    assert drawn["title"]
+    plot = draw(findings, kind)
+    drawn = plot.chart.to_dict()
+    assert drawn["title"] == plot.picture.title
     assert drawn["config"]["background"] == "transparent"
+    shown: Any = plot._repr_mimebundle_()
+    assert shown.keys() == {"text/plain", "application/vnd.vegalite.v5+json"}  # and nothing that asks the network
+    assert shown["text/plain"] == f"<Plot {kind}: {plot.picture.title}>"
+    assert shown["application/vnd.vegalite.v5+json"]["$schema"].endswith("vega-lite/v5.json")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,9 +64,11 @@ def test_matplotlib_draws_where_altair_is_absent(
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.delitem(sys.modules, "vig_notebook.tuning.altair_charts", raising=False)
     monkeypatch.delattr("vig_notebook.tuning.altair_charts", raising=False)
-    figure: Any = draw(findings, kind)
-    figure.canvas.draw()
-    assert figure.get_suptitle() == picture(findings, kind).title
+    plot = draw(findings, kind)
+    assert plot.chart.get_suptitle() == picture(findings, kind).title
+    shown = plot._repr_mimebundle_()
+    assert str(shown["image/png"]).startswith("iVBORw0KGgo")
+    assert shown["text/plain"] == repr(plot)
 
 
 def test_slope_and_heatmap_show_changes_and_flips(findings: Findings) -> None:

@@ -12,10 +12,17 @@ from vig_notebook.tuning.plots import COLOURS, INK
 if TYPE_CHECKING:
     from vig_notebook.tuning.plots import Picture
 
-__all__ = ["chart"]
+__all__ = ["bundle", "chart"]
+
+VEGA_LITE = ("application/vnd.vegalite.v5+json", "https://vega.github.io/schema/vega-lite/v5.json")
+"""The newest that JupyterLab 4 draws; a newer altair names a newer one, and what is drawn here is the same in both."""
+
 
 WIDTH = 420
 ROW_HEIGHT = 22
+
+_ABOVE = altair.Header(labelOrient="top", labelAnchor="start", labelLimit=WIDTH)
+"""A name beside a row of bars would have to be turned."""
 
 
 def chart(picture: Picture) -> altair.TopLevelMixin:
@@ -35,6 +42,12 @@ def chart(picture: Picture) -> altair.TopLevelMixin:
     return styled
 
 
+def bundle(drawn: altair.TopLevelMixin) -> dict[str, object]:
+    """What a notebook's page draws by itself."""
+    kind, schema = VEGA_LITE
+    return {kind: {**drawn.to_dict(), "$schema": schema}}
+
+
 def _palette() -> altair.Scale:
     return altair.Scale(range=list(COLOURS))
 
@@ -45,14 +58,16 @@ def _changes() -> altair.Scale:
 
 def _slope(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  altair's charts share no useful type
     lines = altair.Chart(table).mark_line(point=True, opacity=0.7)
+    widths = altair.Scale(domain=[1, max(2, int(table["examples"].max()))], range=[1.5, 8])
     encoded = lines.encode(
         x=altair.X("side:N", title=None, axis=altair.Axis(labelAngle=0)),
         y=altair.Y("score:Q", title=picture.unit),
         detail="example:N",
         color=altair.Color("change:N", scale=_changes(), title="example is"),
-        tooltip=["example", "score"],
+        strokeWidth=altair.StrokeWidth("examples:Q", scale=widths, legend=None),
+        tooltip=["example", "score", "examples"],
     )
-    return encoded.properties(width=WIDTH // 2).facet(altair.Column("pair:N", title=None))
+    return encoded.properties(width=WIDTH // 2).facet(column=altair.Column("pair:N", title=None))
 
 
 def _forest(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  altair's charts share no useful type
@@ -60,7 +75,8 @@ def _forest(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  
         y=altair.Y("pair:N", title=None, sort=None, axis=altair.Axis(labelLimit=300)),
         tooltip=["pair", "difference", "low", "high", "n"],
     )
-    bars = base.mark_rule(color=COLOURS[0], strokeWidth=2).encode(x=altair.X("low:Q", title=picture.unit), x2="high:Q")
+    along = altair.X("low:Q", title=picture.unit, axis=altair.Axis(tickCount=6), scale=altair.Scale(padding=12))
+    bars = base.mark_rule(color=COLOURS[0], strokeWidth=2).encode(x=along, x2="high:Q")
     points = base.mark_point(color=COLOURS[0], filled=True, size=70).encode(x="difference:Q")
     none = altair.Chart(pandas.DataFrame({"zero": [0]})).mark_rule(color=INK, strokeDash=[4, 4]).encode(x="zero:Q")
     return (none + bars + points).properties(width=WIDTH, height=max(60, 2 * ROW_HEIGHT * len(table)))
@@ -70,22 +86,24 @@ def _scores(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  
     bars = altair.Chart(table).mark_bar()
     encoded = bars.encode(
         x=altair.X("score:Q", bin=altair.Bin(maxbins=20), title=picture.unit),
-        y=altair.Y("count():Q", title="examples"),
+        y=altair.Y("count():Q", title="examples", axis=altair.Axis(tickMinStep=1, format="d")),
         color=altair.Color("variant:N", scale=_palette(), legend=None),
         tooltip=["variant", "count()"],
     )
-    return encoded.properties(width=WIDTH, height=80).facet(altair.Row("variant:N", title=None))
+    return encoded.properties(width=WIDTH, height=80).facet(
+        row=altair.Row("variant:N", title=None, sort=None, header=_ABOVE)
+    )
 
 
 def _latency(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  altair's charts share no useful type
     ticks = altair.Chart(table).mark_tick(thickness=2, opacity=0.6)
     encoded = ticks.encode(
-        x=altair.X("seconds:Q", title=picture.unit),
-        y=altair.Y("variant:N", title=None),
+        x=altair.X("seconds:Q", title=picture.unit, axis=altair.Axis(tickCount=6)),
+        y=altair.Y("variant:N", title=None, sort=None, axis=altair.Axis(labelLimit=300)),
         color=altair.Color("measure:N", scale=_palette(), legend=None),
         tooltip=["variant", "example", "seconds"],
     )
-    return encoded.properties(width=WIDTH).facet(altair.Row("measure:N", title=None))
+    return encoded.properties(width=WIDTH).facet(row=altair.Row("measure:N", title=None, sort=None, header=_ABOVE))
 
 
 def _heatmap(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  altair's charts share no useful type

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vig_notebook.tuning.judging import PairVerdicts
     from vig_notebook.tuning.log import AnswerLog
     from vig_notebook.tuning.plan import Plan, Prices
-    from vig_notebook.tuning.plots import Kind
+    from vig_notebook.tuning.plots import Kind, Plot
     from vig_notebook.tuning.prompts import Prompt
     from vig_notebook.tuning.rating import Rating
     from vig_notebook.tuning.scorers import Spec
@@ -284,7 +284,7 @@ class Experiment(Rounds):
         """
         return ask_holdout(self, self._made_with, variant)
 
-    def plot(self, kind: Kind = "forest", *, scorer: str | None = None) -> object:
+    def plot(self, kind: Kind = "forest", *, scorer: str | None = None) -> Plot:
         """Draw a chart: slope, forest, scores, latency or heatmap. Altair's, or matplotlib's where altair is absent.
 
         Raises:

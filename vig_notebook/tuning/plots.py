@@ -6,19 +6,20 @@ are spread. latency: first token and whole answer. heatmap: examples against var
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.tuning.verdict import find_flips
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from vig_notebook.tuning.findings import Findings
 
-__all__ = ["COLOURS", "INK", "Kind", "Picture", "draw", "picture"]
+__all__ = ["COLOURS", "INK", "Kind", "Picture", "Plot", "draw", "picture"]
 
 Kind = Literal["slope", "forest", "scores", "latency", "heatmap"]
 
@@ -46,8 +47,33 @@ class Picture:
     rows: Sequence[Mapping[str, object]]
 
 
-def draw(findings: Findings, kind: Kind, scorer: str | None = None) -> object:
-    """Draw a plot: an altair chart, or a matplotlib figure where altair is absent.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Plot:
+    """A picture that was drawn. A notebook shows it as the value of its cell, and keeps it when it is saved.
+
+    It is shown by what JupyterLab has of its own: altair's way would have each page ask the network for vega, and
+    a figure of matplotlib shows nothing where its inline mode is off.
+
+    Attributes:
+        picture: What it shows.
+        chart: altair's chart, or matplotlib's figure: to be changed, or to be saved as a file.
+        bundle: Gives what the page gets, by its type.
+    """
+
+    picture: Picture
+    chart: Any
+    bundle: Callable[[], dict[str, object]]
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        return {"text/plain": repr(self), **self.bundle()}
+
+    def __repr__(self) -> str:
+        """Say what it shows."""
+        return f"<Plot {self.picture.kind}: {self.picture.title}>"
+
+
+def draw(findings: Findings, kind: Kind, scorer: str | None = None) -> Plot:
+    """Draw a plot in altair, or in matplotlib where altair is absent.
 
     Raises:
         ConfigError: There is no such kind or score, nothing to draw, or neither package is installed.
@@ -58,8 +84,10 @@ def draw(findings: Findings, kind: Kind, scorer: str | None = None) -> object:
     except ImportError:
         from vig_notebook.tuning import matplotlib_charts
 
-        return matplotlib_charts.figure(shown)
-    return altair_charts.chart(shown)
+        figure = matplotlib_charts.figure(shown)
+        return Plot(shown, figure, lambda: matplotlib_charts.bundle(figure))
+    chart = altair_charts.chart(shown)
+    return Plot(shown, chart, lambda: altair_charts.bundle(chart))
 
 
 def picture(findings: Findings, kind: Kind, scorer: str | None = None) -> Picture:
@@ -80,26 +108,29 @@ def picture(findings: Findings, kind: Kind, scorer: str | None = None) -> Pictur
 
 
 def _slope(findings: Findings, scorer: str) -> Picture:
-    scores = findings.scores(scorer)
-    rows = [
-        {"pair": f"{v} against {b}", "example": example, "side": side, "score": fmean(values), "change": change}
-        for v, b in findings.pairs
-        for example, change in _changes(scores[v], scores[b]).items()
-        for side, values in (("baseline", scores[b][example]), ("variant", scores[v][example]))
-    ]
+    rows = [row for v, b in findings.pairs for row in _lines(findings.scores(scorer), v, b)]
     return Picture(
         kind="slope", title=f"{scorer}: each example from baseline to variant", unit=_unit(scorer), rows=rows
     )
 
 
-def _changes(after: Mapping[str, Sequence[float]], before: Mapping[str, Sequence[float]]) -> dict[str, str]:
-    changes = {}
-    for example, old in before.items():
-        new = after.get(example)
-        if old and new:
-            difference = fmean(new) - fmean(old)
-            changes[example] = "same" if not difference else "better" if difference > 0 else "worse"
-    return changes
+def _lines(scores: Mapping[str, Mapping[str, Sequence[float]]], variant: str, base: str) -> list[dict[str, object]]:
+    """Two ends a line; a line is the thicker, the more examples lie on it."""
+    old, new = scores[base], scores[variant]
+    means = {one: (fmean(old[one]), fmean(new[one])) for one in old if old[one] and new.get(one)}
+    counts = Counter(means.values())
+    return [
+        {
+            "pair": f"{variant} against {base}",
+            "example": example,
+            "side": side,
+            "score": score,
+            "change": "same" if before == after else "better" if after > before else "worse",
+            "examples": counts[before, after],
+        }
+        for example, (before, after) in means.items()
+        for side, score in (("baseline", before), ("variant", after))
+    ]
 
 
 def _forest(findings: Findings, scorer: str) -> Picture:
@@ -115,7 +146,7 @@ def _forest(findings: Findings, scorer: str) -> Picture:
         if one.n and one.interval.known
     ]
     title = f"{scorer}: difference to the baseline, with 95 % interval"
-    return Picture(kind="forest", title=title, unit=f"difference of {_unit(scorer)}", rows=rows)
+    return Picture(kind="forest", title=title, unit=f"difference in {scorer}, mean over the examples", rows=rows)
 
 
 def _scores(findings: Findings, scorer: str) -> Picture:
