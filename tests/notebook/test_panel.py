@@ -219,6 +219,23 @@ def test_buttons_make_branches_and_walk_them(panel: Panel) -> None:
     view.send_typed("Go on")
     wait(panel)
     assert [turn.prompt for turn in panel.chat.turns] == ["Write a haiku about toads", "Go on"]
+    view._act(Action.EDIT, panel.chat.turns[0])
+    find(view._notice.widget, "Close").click()
+    view.send_typed("Go on")
+    wait(panel)
+    assert len(panel.chat.turns) == 3
+
+
+def test_sentence_that_nobody_need_act_on_goes_away_by_itself(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.notebook.panel.notice.PASSING_S", 0.01)
+    view = view_of(panel)
+    view.page_did("copied", done=True)
+    view.page_did("copied", done=False)
+    until(lambda: "select the text" in html(view._notice.widget))
+    view.page_did("inserted", done=False)
+    assert view._notice.widget.layout.display == ""
+    view.page_did("inserted", done=True)
+    until(lambda: view._notice.widget.layout.display == "none")
 
 
 def test_send_while_a_run_is_on_is_refused_by_the_button_and_queued_from_python(

@@ -8,6 +8,7 @@ const ACTIVE_MS = 10000; // whoever clicked in this page did it at most so long 
 const FOLLOW_PX = 60; // so near to its end, the conversation is kept at its end
 const ACTED_MS = 2000; // so long after it, a scroll up is the reader's: with momentum, or the bar held
 const ACTS = ['wheel', 'touchmove', 'pointerdown', 'keydown', 'focusin'];
+const FOLDS = '.vig-fold > .widget-toggle-button';
 const ATTACH_MS = 100;
 const DRAFT_MS = 1000; // the draft is kept in the kernel for a page that is loaded again
 
@@ -85,8 +86,8 @@ export default () => {
     };
     let timer = 0;
     const submit = kind => {
-      if (kind === 'send' && busy()) {
-        return;
+      if ((kind === 'send' && busy()) || el.closest('.jupyter-widgets-disconnected')) {
+        return; // the kernel that made the panel has ended: nothing would ever answer
       }
       clearTimeout(timer); // a draft that came to the kernel after the text was sent would come back into the box
       touch();
@@ -197,6 +198,8 @@ function follow(el, touch, grow) {
       el.scrollIntoView({ block: 'nearest' });
     }
   });
+  const opened = new MutationObserver(changes => changes.forEach(change => sayOpen(change.target)));
+  const entered = event => sayOpen(event.target);
   const inner = new MutationObserver(() => [...conversation.children].forEach(child => grown.observe(child)));
   let soon = 0;
   const attach = () => {
@@ -208,6 +211,9 @@ function follow(el, touch, grow) {
     }
     panel.addEventListener('pointerdown', touch, true);
     panel.addEventListener('keydown', touch, true);
+    panel.addEventListener('focusin', entered);
+    opened.observe(panel, { subtree: true, attributeFilter: ['class'] });
+    panel.querySelectorAll(FOLDS).forEach(sayOpen);
     conversation.tabIndex = 0;
     conversation.setAttribute('role', 'region');
     conversation.setAttribute('aria-label', 'Conversation');
@@ -227,13 +233,21 @@ function follow(el, touch, grow) {
   };
   const end = () => {
     clearTimeout(soon);
-    [inner, grown, moved, seen].forEach(observer => observer.disconnect());
+    [inner, opened, grown, moved, seen].forEach(observer => observer.disconnect());
     panel?.removeEventListener('pointerdown', touch, true);
     panel?.removeEventListener('keydown', touch, true);
+    panel?.removeEventListener('focusin', entered);
     conversation?.removeEventListener('scroll', scrolled);
     ACTS.forEach(kind => conversation?.removeEventListener(kind, act));
   };
   return { toEnd, end };
+}
+
+/** A toggle button of ipywidgets shows by its class alone that it is on: say it to a screen reader too. */
+function sayOpen(button) {
+  if (button.matches(FOLDS)) {
+    button.setAttribute('aria-expanded', String(button.classList.contains('mod-active')));
+  }
 }
 
 async function copy(text) {

@@ -51,7 +51,7 @@ class PanelView:
         self._sync_asked = False
         self._displays: list[tuple[str, Transcript]] = []
         self._head = Head(panel)
-        self._notice = Notice()
+        self._notice = Notice(self._end_edit)
         self._drawer = Drawer(
             panel.form, system=panel.chat.system or "", on_system=self._take_system, on_right=self._notice.hide
         )
@@ -127,7 +127,7 @@ class PanelView:
             ("inserted", True): "It is in a new cell below.",
             ("inserted", False): "This front end makes no cells for a widget.",
         }
-        self._say(words[what, done])
+        self._say(words[what, done], passing=done)
 
     # What the tools below the prompt call, on any thread.
 
@@ -238,7 +238,7 @@ class PanelView:
     def _edit(self, turn: Turn) -> None:
         self._editing = turn
         self._prompt.edit(turn.source or turn.prompt)
-        self._say("Send makes a branch with the edited question.")
+        self._say("Send makes a branch with the edited question. Close: it goes on at the end instead.", passing=False)
 
     def _try_to_ask(self, text: str, *, after: Turn | None, is_template: bool = True) -> bool:
         is_asked = False
@@ -269,8 +269,12 @@ class PanelView:
         if not self._prompt.insert_cells(sources):
             self.page_did("inserted", done=False)
 
-    def _say(self, sentence: str) -> None:
-        self._notice.show(f'<div class="vig-note">{escape_text(sentence)}</div>')
+    def _end_edit(self) -> None:
+        self._editing = None
+        self._prompt.focus()
+
+    def _say(self, sentence: str, *, passing: bool = True) -> None:
+        self._notice.show(f'<div class="vig-note">{escape_text(sentence)}</div>', passing=passing)
         self._prompt.announce(sentence)
 
     def _take_system(self, text: str) -> None:
