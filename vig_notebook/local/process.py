@@ -17,7 +17,7 @@ from typing import IO, Final, cast
 from vig_notebook.errors import ConfigError
 from vig_notebook.local.endpoint import local_endpoint
 from vig_notebook.local.memory import usable_cores
-from vig_notebook.local.model import Model, inspect, model_path
+from vig_notebook.local.model import ALIAS, SAMPLING, Model, inspect, model_path
 from vig_notebook.settings import Endpoint, Secret
 
 __all__ = ["ModelProcess", "Wish"]
@@ -165,6 +165,7 @@ class ModelProcess:
             "slots": model.slots,
             "context_size": model.context_size,
             "threads": _threads(self.wish.threads),
+            "sampling": SAMPLING if model.name == ALIAS else {},
             "idle_timeout_s": self.idle_timeout_s,
             "parent_pid": os.getpid(),
         }

@@ -38,7 +38,7 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,6 +95,8 @@ def _load(orders: Mapping[str, object]) -> Server:
     params.n_parallel = orders["slots"]
     params.n_ctx = orders["context_size"] * orders["slots"]  # type: ignore[operator]  # llama.cpp divides it
     params.n_predict = _MAX_TOKENS
+    for name, value in cast("Mapping[str, float]", orders["sampling"]).items():
+        setattr(params.sampling, name, value)
     params.n_batch = params.n_ubatch = _BATCH_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = orders["threads"]
     params.n_threads_http = _HTTP_THREADS

@@ -14,6 +14,7 @@ class CommonParams(SimpleNamespace):
         super().__init__(
             model=SimpleNamespace(path=""),
             cpuparams=SimpleNamespace(n_threads=0),
+            sampling=SimpleNamespace(temp=0.8, penalty_repeat=1.0),
             cpuparams_batch=SimpleNamespace(n_threads=0),
         )
 
@@ -30,6 +31,7 @@ class Server:
             raise RuntimeError("no reason")
         if name.startswith("crash"):
             os._exit(3)
+        self.params = params
         self.busy = name.startswith("busy")
         threads, slots = params.cpuparams.n_threads, params.n_parallel
         self.listening_address = f"http://127.0.0.1:1/threads={threads},slots={slots},n_ctx={params.n_ctx}"
