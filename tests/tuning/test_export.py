@@ -16,7 +16,9 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.tuning.checks import Expected, Json, Length, Number, Regex, Text
 from vig_notebook.tuning.experiment import Experiment
 from vig_notebook.tuning.importing import from_promptfoo
+from vig_notebook.tuning.judge import Judge
 from vig_notebook.tuning.prompts import Prompt
+from vig_notebook.tuning.scorers import original
 
 if TYPE_CHECKING:
     from tests.tuning.conftest import Maker
@@ -66,7 +68,17 @@ SUBSET: dict[str, Any] = {
                         "required": ["type"],
                         "additionalProperties": False,
                         "properties": {
-                            "type": {"enum": ["equals", "contains", "icontains", "regex", "is-json", "javascript"]},
+                            "type": {
+                                "enum": [
+                                    "equals",
+                                    "contains",
+                                    "icontains",
+                                    "regex",
+                                    "is-json",
+                                    "javascript",
+                                    "llm-rubric",
+                                ]
+                            },
                             "value": {},
                         },
                     },
@@ -135,12 +147,14 @@ def test_promptfoo_is_written_by_its_schema(make: Maker, tmp_path: Path) -> None
 def test_promptfoo_there_and_back(make: Maker, tmp_path: Path) -> None:
     raw = Prompt(name="raw", text="{x} {{ y }}", raw=True)
     asked = Prompt(name="ask", text="{{ text }}", system="Be brief")
-    specs = ["exact:label", "contains:text", "icontains:text", "regex:^a", "json"]
+    specs = ["exact:label", "contains:text", "icontains:text", "regex:^a", "json", "judge:polite?"]
     experiment = make(
         [asked, asked.revise("What is {{ text }}?"), raw], models=["a", "b"],
         params={"temperature": [0, 1], "stop": [["x"]]}, data=DATA, repeats=2, scorers=specs,
     )  # fmt: skip
-    taken = from_promptfoo(experiment.export(tmp_path / "p.yaml"))
+    path = experiment.export(tmp_path / "p.yaml")
+    assert "&id" not in path.read_text()  # what the providers share is written out
+    taken = from_promptfoo(path)
     assert taken.notes == []
     assert [(p.label, p.text, p.system, p.raw) for p in taken.prompts] == [
         ("ask@v1", "{{ text }}", "Be brief", False),
@@ -152,7 +166,8 @@ def test_promptfoo_there_and_back(make: Maker, tmp_path: Path) -> None:
     assert [v.label for v in again.variants] == [v.label for v in experiment.variants]
     assert [dict(v.params) for v in again.variants] == [dict(v.params) for v in experiment.variants]
     assert len(again.cells) == len(experiment.cells)
-    assert {type(one) for one in again.scorers} == {Text, Regex, Json} or len(again.scorers) == 5
+    assert [type(original(one)) for one in again.scorers] == [Text, Text, Text, Regex, Json, Judge]
+    assert [one.rubric for one in again.scorers if isinstance(one, Judge)] == ["polite?"]
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -208,7 +223,7 @@ targets:
   - exec:run.sh
   - {id: {}, config: {}}
   - {id: "anthropic:messages:m", config: {apiKey: x, apiHost: y, headers: {}, temperature: 0.5}}
-defaultTest: {vars: {shared: 1}, assert: [{type: llm-rubric, value: polite}]}
+defaultTest: {vars: {shared: 1}, assert: [{type: similar, value: polite}]}
 tests:
   - {vars: {a: [1, 2], b: "file://b.txt"}, options: {}, assert: [{type: equals, value: {a: 1}}, nonsense]}
   - {vars: file://vars.yaml}
@@ -229,7 +244,7 @@ tests:
         "The values of `a` are one variable here, not one test each.",
         "The file of `b` is not read.",
         "`options` of a test is not taken.",
-        "The assertion `llm-rubric` is not taken: write it as a Python function.",
+        "The assertion `similar` is not taken: write it as a Python function.",
         "The assertion `equals` is not taken: write it as a Python function.",
         "The assertion `None` is not taken: write it as a Python function.",
         "Variables in a file are not taken.",

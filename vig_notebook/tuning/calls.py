@@ -117,11 +117,8 @@ class Calls:
         known = self._log.find([key]).get(key)
         if known is not None:
             return known.completion.text
-        return (
-            engine()
-            .run(self._ask_in_turn(_Call(self, asked, key, tokens=len(prompt) // CHARACTERS_PER_TOKEN + REPLY_TOKENS)))
-            .result()
-        )
+        call = _Call(self, asked, key, tokens=len(prompt) // CHARACTERS_PER_TOKEN + REPLY_TOKENS)
+        return engine().run(self._ask_in_turn(call)).result()
 
     def stop(self) -> None:
         """Stop all of them, and those to come. On the streaming thread."""

@@ -18,6 +18,7 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.tuning.checks import Expected, Json, Regex, Text
 from vig_notebook.tuning.dataset import Dataset
 from vig_notebook.tuning.extras import need
+from vig_notebook.tuning.judge import Judge
 from vig_notebook.tuning.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -240,6 +241,8 @@ def _take_assertion(assertion: object, variables: dict[str, object], taken: Impo
         taken.scorers[f"{kind} {name}"] = text
     elif kind == "regex" and isinstance(value, str):
         taken.scorers[f"regex {value}"] = Regex("regex", value)
+    elif kind == "llm-rubric" and isinstance(value, str):
+        taken.scorers[f"judge {value}"] = Judge(value)
     elif kind == "is-json" and (value is None or isinstance(value, Mapping)):
         taken.scorers[f"json {value}"] = Json() if value is None else Json("json_schema", dict(value))
     else:

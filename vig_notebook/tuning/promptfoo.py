@@ -6,12 +6,14 @@ Jinja's. Each prompt, each model with its parameters, each example and each scor
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import TYPE_CHECKING
 
 from vig_notebook.tuning.checks import Expected, Json, Length, Number, Regex, Text
 from vig_notebook.tuning.dataset import plain
 from vig_notebook.tuning.extras import need
+from vig_notebook.tuning.judge import Judge
 from vig_notebook.tuning.scorers import original
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ SCHEMA = "https://promptfoo.dev/config-schema.json"
 def to_promptfoo(experiment: Experiment) -> str:
     """The prompts, models, parameters, examples and scorers as a promptfoo configuration.
 
-    A scorer that is a Python function or a judge cannot be taken along: the description says so.
+    A scorer that is a Python function cannot be taken along: the description says so.
     """
     yaml = need("yaml", for_what="promptfoo files")
     kept = [(scorer, _assertion(scorer)) for scorer in experiment.scorers]
@@ -72,7 +74,7 @@ def _providers_out(variants: Sequence[Variant]) -> dict[str, dict[str, object]]:
         words = [variant.model, *(f"{name}={value}" for name, value in variant.params.items())]
         provider: dict[str, object] = {"id": f"openai:chat:{variant.model}", "label": " ".join(words)}
         if variant.params:
-            provider["config"] = dict(variant.params)
+            provider["config"] = copy.deepcopy(dict(variant.params))  # what is shared would be written as an alias
         providers[" ".join(words)] = provider
     return providers
 
@@ -90,9 +92,11 @@ def _assertion(scorer: Scorer) -> dict[str, object] | None:
     if isinstance(scorer, Json):
         return {"type": "is-json"} if scorer.schema is None else {"type": "is-json", "value": dict(scorer.schema)}
     if isinstance(scorer, Number):
-        last = "(output.match(/[-+]?[\\d,]*\\.?\\d+/g) || []).pop().replace(/,/g, '')"
+        last = "(output.match(/[-+]?[\\d,]*\\.?\\d+/g) || ['none']).pop().replace(/,/g, '')"
         wanted = f"Number({_in_javascript(scorer.expected)})"
         return {"type": "javascript", "value": f"Math.abs({last} - {wanted}) <= {scorer.tolerance}"}
+    if isinstance(scorer, Judge):
+        return {"type": "llm-rubric", "value": scorer.rubric}
     if isinstance(scorer, Length):
         most = "" if scorer.most == float("inf") else f" && output.trim().length <= {scorer.most:g}"
         return {"type": "javascript", "value": f"output.trim().length >= {scorer.least:g}{most}"}
