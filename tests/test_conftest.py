@@ -73,7 +73,7 @@ def inner(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.P
     pytester.makeconftest(GUARDS)
     pytester.makeini(
         f"[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
-        f"pythonpath = {request.config.rootpath}\n"
+        f"pythonpath = {request.config.rootpath}\naddopts = -p no:nbval -p no:hypothesispytest\n"
     )
     return pytester
 
