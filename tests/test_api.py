@@ -14,6 +14,7 @@ import pytest
 
 from tests.demos import LIMIT_S, Demo, demo, where
 from vig_notebook.api import question, start, stream_chat, stream_chat_async
+from vig_notebook.api.printing import Echo
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError, Truncated
 from vig_notebook.wire.chat import Message
@@ -46,16 +47,43 @@ def answers(*pieces: str) -> Callable[[object], Iterator[str]]:
 
 def test_stream_chat_shows_hidden_characters_in_a_notebook(fast: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = ("👩", "\u200d", "💻\r", "\n\x1b", "]0;t\x07 sk-", "1A2b3C4d5E6f")
-    monkeypatch.setattr("vig_notebook.api.stream", answers(*pieces))
+    monkeypatch.setattr("vig_notebook.api.doors.stream", answers(*pieces))
     monkeypatch.setattr("sys.stdout", page := StringIO())
     assert stream_chat("Hello", **where(fast)) == "".join(pieces)
     assert page.getvalue() == "👩\u200d💻\n⟨U+001B⟩]0;t⟨U+0007⟩ ••••\n"
 
 
+def test_stream_chat_masks_the_key_that_was_sent_whatever_it_looks_like(
+    fast: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vig_notebook.api.doors.stream", answers("it is open", "-sesa", "me, and op", "en"))
+    monkeypatch.setattr("sys.stdout", page := StringIO())
+    stream_chat("Hello", base_url=where(fast)["base_url"], api_key="open-sesame")
+    assert page.getvalue() == "it is ••••, and open\n"
+
+
+class Page(StringIO):
+    """The output of a kernel, which sends a message at each flush."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[str] = []
+
+    def flush(self) -> None:
+        self.sent.append(self.getvalue())
+
+
+def test_stream_chat_leaves_it_to_a_kernel_when_to_send(fast: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.api.doors.stream", answers("a", "b", "c"))
+    monkeypatch.setattr("sys.stdout", page := Page())
+    stream_chat("Hello", **where(fast))
+    assert page.sent == ["abc\n"]
+
+
 def test_stream_chat_to_a_pipe_is_as_the_model_sent_it(
     fast: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vig_notebook.api.stream", answers("a\x1b", "[1m\u200b"))
+    monkeypatch.setattr("vig_notebook.api.doors.stream", answers("a\x1b", "[1m\u200b"))
     stream_chat("Hello", **where(fast))
     assert capsys.readouterr().out == "a\x1b[1m\u200b\n"
 
@@ -80,7 +108,7 @@ def test_stream_chat_interrupted_stops_and_closes_the_socket(
     slow: Demo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = threading.Event()
-    monkeypatch.setattr("vig_notebook.api._print", lambda _text: began.set())
+    monkeypatch.setattr(Echo, "write", lambda _echo, _piece: began.set())
 
     def interrupt() -> None:
         began.wait(LIMIT_S)
