@@ -172,6 +172,15 @@ def _stream_seconds(text: str, piece: int, polls: int) -> float:
     return time.process_time() - start
 
 
+def _ending_seconds(text: str) -> tuple[float, float]:
+    """What the record costs at the end of an answer that was shown while it came, and one that was not."""
+    renderer = StreamRenderer()
+    renderer.feed(text)
+    start = time.process_time()
+    renderer.whole_html()
+    return time.process_time() - start, _seconds(text)
+
+
 def main() -> None:
     """Print a line per hostile text, the worst ones last, then figures of streaming."""
     _seconds(HONEST)
@@ -187,6 +196,10 @@ def main() -> None:
         text = _lines(HONEST, characters)
         seconds = _stream_seconds(text, piece=5, polls=100)
         print(f"{seconds * 1000:8.0f}         honest, {characters:,} characters in pieces of 5, tail each 100")
+    for characters in (SIZE, 10 * SIZE):
+        shown, anew = _ending_seconds(_lines(HONEST, characters))
+        print(f"{shown * 1000:8.1f}         record of {characters:,} characters, which were shown as they came")
+        print(f"{anew * 1000:8.0f}         the same, rendered anew")
     print(f"{_seconds(HONEST * 20) / len(HONEST * 20) * 1e9:8.0f} ns a character of an honest answer", file=sys.stdout)
 
 

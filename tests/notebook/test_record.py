@@ -143,6 +143,12 @@ def test_answer_that_was_rendered_while_it_came_is_not_rendered_again(monkeypatc
     assert "other" in record_parts(ended("other"), rendered=renderer).answer
 
 
+def test_code_of_any_length_keeps_no_other_answer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "render_html", None)
+    text = "```python\nx = 1\n```\n\n" * (json_form.LARGEST_CHARS // 20)
+    assert text in html_module.unescape(record_parts(ended(text), form="code").answer)
+
+
 def test_words_of_the_server_are_capped() -> None:
     usage = Usage.from_dict({"completion_tokens": 7, "details": LONG})
     bundle, metadata = record(ended(model=LONG, finish_reason=LONG, usage=usage))

@@ -138,6 +138,8 @@ def _inner_html(text: str, form: Format, run: Outcome, reading: Reading | None, 
             return render_html(text)
         case "text":
             return f"<pre>{escape_text(text)}</pre>"
+        case "code" if len(text) > LARGEST_CHARS:
+            return _plain_html(text)
         case "code":
             return render_html(text if first_code_block(text) is not None else as_fence(text))
         case "json":
