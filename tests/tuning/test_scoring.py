@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import os
 import queue
 import subprocess
@@ -88,11 +87,12 @@ def test_executor_that_takes_nothing_marks_all() -> None:
 
 DASK = """
 import queue, sys
-sys.path.insert(0, sys.argv[1])
 import distributed
-from tests.tuning.test_scoring import has_label
 from vig_notebook.tuning.scorers import scorer
 from vig_notebook.tuning.scoring import Scoring
+
+def has_label(response, example):
+    return example["label"] in response
 
 if __name__ == "__main__":
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
@@ -110,13 +110,12 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_scores_come_from_processes_of_dask(tmp_path: Path) -> None:
     """The way to more than one machine: `Client(address).get_executor()`. Dask leaves threads: a process of its own."""
-    if importlib.util.find_spec("distributed") is None:
-        pytest.skip("dask.distributed is not installed")
+    pytest.importorskip("distributed")
     script = tmp_path / "scoring.py"
     script.write_text(DASK, encoding="utf-8")
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
-        [sys.executable, str(script), root], env=environment, timeout=110, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-W", "error", str(script)],
+        env=environment, timeout=110, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
