@@ -11,7 +11,8 @@ import traceback
 import msgspec
 import pytest
 
-from vig_notebook.settings import Endpoint, Secret, mask
+from vig_notebook.errors import ConfigError
+from vig_notebook.settings import Endpoint, Secret, concealed, mask
 
 KEY = "vg-live-sk-Canary42Canary42"
 
@@ -72,6 +73,12 @@ def test_secret_equality_is_of_the_keys() -> None:
     assert Secret(KEY) != Secret("other")
     assert Secret(KEY) != KEY
     assert len({Secret(KEY), Secret(KEY)}) == 1
+
+
+def test_concealed_other_than_a_text_is_an_error_without_it() -> None:
+    with pytest.raises(ConfigError) as caught:
+        concealed(KEY.encode())  # type: ignore[arg-type]  # what is tested
+    assert str(caught.value) == "api_key must be a text: it is of type bytes."
 
 
 def test_secret_empty_is_falsy() -> None:

@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING, Final, NoReturn, Self
 from urllib.parse import quote
 
+from vig_notebook.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -70,8 +72,15 @@ def concealed(key: str | Secret | None) -> Secret | None:
 
     The first thing that a function does with its `api_key`: a traceback that shows local variables shows
     its arguments too.
+
+    Raises:
+        ConfigError: It is neither a text nor a `Secret`.
     """
-    return Secret(key.strip()) if isinstance(key, str) else key
+    if isinstance(key, str):
+        return Secret(key.strip())
+    if key is None or isinstance(key, Secret):
+        return key
+    raise ConfigError("api_key must be a text", seen=f"it is of type {type(key).__name__}")
 
 
 # What bearer tokens are made of (RFC 6750, 2.1), and the stars of a shortened key.
