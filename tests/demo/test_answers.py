@@ -9,6 +9,7 @@ import time
 from itertools import combinations
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -246,6 +247,61 @@ def test_json_values_suit_their_keys() -> None:
     assert value["name"] == "A pirate"
 
 
+WORD = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"country": WORD, "discount": WORD, "age": WORD, "words": WORD, "confidence": WORD},
+        {"name": {"type": "integer"}, "share": {"type": "number"}, "count": {"type": "number"}},
+        {"title": {"type": "boolean"}, "one": {"type": "array", "maxItems": 1}},
+        {"height_m": {"type": "integer", "minimum": 200, "maximum": 300}, "low": {"type": "number", "maximum": -1}},
+        {"mood": {"enum": ["good", "bad"]}, "rest": {"type": "object"}, "any": {}},
+        {"sights": {"type": "array", "items": WORD, "minItems": 5, "maxItems": 5}},
+        {"numbers": {"type": "array", "items": {"type": "integer"}}, "none": {"type": "array", "maxItems": 0}},
+        {"places": {"type": "array", "items": {"type": "object", "properties": {"town": WORD}, "required": ["town"]}}},
+        {"home": {"type": "object", "properties": {"town": WORD, "rooms": {"type": "integer"}}, "required": ["town"]}},
+    ],
+)  # fmt: skip
+def test_json_is_what_its_schema_lets_through(inner: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": inner, "required": list(inner)}
+    for prompt in ("Describe Lisbon", "Describe Lisbon as JSON"):
+        jsonschema.validate(json.loads(text(prompt, **schema_of(inner))), schema)
+
+
+def test_json_of_a_schema_says_what_its_keys_say() -> None:
+    inner = {"city": WORD, "sights": {"type": "array", "items": WORD}}
+    value = json.loads(text("Describe Lisbon as JSON", **schema_of(inner)))
+    assert value == {"city": "Lisbon", "sights": ["lisbon", "curiosity", "patience"]}
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"a": {"type": "array", "minItems": "many", "maxItems": None, "items": 3}},
+        {"a": {"type": "array", "minItems": 10**9, "items": {"type": "array", "minItems": 10**9}}},
+        {"a": {"type": "integer", "minimum": "low", "maximum": 10**400}},
+        {"a": {"enum": 3}, "b": 7, "c": {"type": ["string"]}, "d": {"enum": []}},
+        {"a": {"type": "object", "properties": 7}},
+    ],
+)
+def test_json_of_a_schema_that_makes_no_sense_is_json_all_the_same(inner: dict[str, Any]) -> None:
+    assert "a" in json.loads(text("Describe Lisbon", **schema_of(inner)))
+
+
+def test_json_of_a_deep_schema_ends() -> None:
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(40):
+        deep = {"type": "object", "properties": {"a": deep}}
+    assert "null" in text("Describe Lisbon", **schema_of({"a": deep}))
+
+
+def schema_of(properties: dict[str, Any]) -> dict[str, Any]:
+    """The member of a request that asks for an object with these properties."""
+    return {"response_format": {"type": "json_schema", "json_schema": {"schema": {"properties": properties}}}}
+
+
 def test_json_without_a_usable_schema_has_keys_of_its_own() -> None:
     for schema in (None, {"schema": None}, {"schema": {"properties": 5}}, "x"):
         assert (
@@ -271,6 +327,9 @@ def test_reasoning_speaks_of_the_prompt_and_of_what_was_before() -> None:
         ("I want you to describe Vienna as JSON", "Vienna"),
         ("Explain the difference between a list and a tuple", "a list and a tuple"),
         ("And the moon?", "the moon"),
+        ("And what about the food there?", "the food there"),
+        ("Tell me more about the food", "the food"),
+        ("Where should I have dinner in Lisbon?", "have dinner in Lisbon"),
         ("Write a poem", "a poem"),
         ("x", "x"),
         ("???", "nothing at all"),

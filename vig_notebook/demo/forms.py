@@ -7,6 +7,7 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from vig_notebook.demo.schema import conform
 from vig_notebook.demo.snippets import snippet
 from vig_notebook.demo.verses import title
 
@@ -180,12 +181,17 @@ def name(subject: Subject, _random: Random) -> str:
 
 
 def json_object(subject: Subject, random: Random, schema: dict[str, Any] | None = None) -> str:
-    """Give a JSON object and nothing else, with the keys that the prompt or the schema names."""
-    properties = (schema or {}).get("properties")
-    keys = list(properties) if isinstance(properties, dict) else _asked_keys(subject.prompt[:2_000])
-    if not keys:
-        keys = ["topic", "summary", "keywords", "words", "confidence"]
-    return json.dumps({key: _value(key, subject, random) for key in keys}, indent=2, ensure_ascii=False)
+    """Give a JSON object and nothing else: what the schema lets through, or the keys that the prompt names."""
+
+    def suggest(key: str) -> object:
+        return _value(key, subject, random)
+
+    if schema and isinstance(schema.get("properties"), dict):
+        value = conform(schema, "", suggest, random)
+    else:
+        keys = _asked_keys(subject.prompt[:2_000]) or ["topic", "summary", "keywords", "words", "confidence"]
+        value = {key: suggest(key) for key in keys}
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _asked_keys(prompt: str) -> list[str]:
@@ -205,7 +211,7 @@ def _value(key: str, subject: Subject, random: Random) -> object:
         return True
     if name == "words":
         return len(subject.prompt.split())
-    if re.search(r"count|number|year|age$|price|total|rank|^id$|quantity", name):
+    if re.search(r"(?:^|_)count(?:_|$)|number|year|age$|price|total|rank|^id$|quantity", name):
         return random.randint(1, 99)
     if re.search(r"sentiment|label|category|class", name):
         return choice(subject, random) if subject.form == "choice" else "neutral"

@@ -22,6 +22,7 @@ _POLITE: Final = re.compile(
 )
 _ASKS: Final = re.compile(
     r"(?i)^(?:can|could|would|will) you (?:please )?|"
+    r"^(?:what|where|when|how) (?:should|could|would) (?:i|we|you|one) |"
     r"^(?:i (?:want|need|would like)(?: you)? (?:to )?|i'd like (?:you )?(?:to )?)"
 )
 _FORM_WORDS: Final = re.compile(
@@ -36,9 +37,9 @@ _KEY_WORDS: Final = re.compile(
 _LEADS: Final = re.compile(
     r"(?i)^(?:(?:write|give|show|make|create|generate|compose|draft|tell|produce|return|list|name|explain|describe|discuss|"
     r"summari[sz]e|compare|define|translate|what(?:'s| is| are| was| were| do| does)|"
-    r"who (?:is|was|are)|how (?:do|does|can|to|is|are)|"
+    r"(?:what|how)(?=\s+about\b)|who (?:is|was|are)|how (?:do|does|can|to|is|are)|"
     r"why (?:do|does|is|are)|suggest|outline|teach|help|use|build|implement|answer|sing|imagine)\b"
-    r"(?:\s+(?:me|us|with|down|up|the difference between|to))*\s*)?"
+    r"(?:\s+(?:me|us|more|with|down|up|the difference between|to))*\s*)?"
     r"(?:(?:(?:a|an|the|some|any|one|two|three|four|five|six|seven|eight|ten|\d+|"
     r"short|long|simple|small|brief|good|nice|funny|new)\s+)*"
     r"(?:python |javascript )?(?:poem|haiku|sonnet|verse|rhyme|song|story|essay|article|paragraph|sentence|"
