@@ -71,6 +71,14 @@ def test_read_profiles_whole_file_is_understood(tmp_path: Path) -> None:
         ("[profiles.a]\ninsecure_http = 'yes'", 2, "insecure_http must be true or false"),
         ("[profiles.a]\nparameters = 5", 2, "parameters must be a table"),
         ("[profiles.a]\n[profiles.a.parameters]\nwhen = 2020-01-01", 3, "when is a date or time"),
+        (
+            "[profiles.a]\nparameters = {n = 2, temperature = 'hot'}",
+            2,
+            "temperature cannot be sent: temperature must be",
+        ),
+        ("[profiles.a]\n[profiles.a.parameters]\nx = {y = nan}", 3, "x cannot be sent: x.y must be a finite number"),
+        ("[profiles.a]\nparameters = {messages = []}", 2, "messages cannot be sent: messages is no parameter"),
+        ("[profiles.a]\nparameters = {model = 'm'}", 2, "model is no parameter"),
         ("\nprofiles.a.modle = 1", 1, "modle is not a setting"),
         ("profiles = 5", 1, "profiles must be a table"),
         ("[profiles]\na = 5", 2, "a must be a table"),
@@ -126,6 +134,11 @@ def test_read_profiles_no_toml_names_the_line_and_not_the_text(tmp_path: Path) -
     assert str(caught.value).startswith(f"The profile file is not TOML: {file}: ")
     assert "line 2" in str(caught.value) or "end of document" in str(caught.value)
     assert "Canary42" not in str(caught.value)
+
+
+def test_read_profiles_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    file = write(tmp_path, "\ufeff[profiles.a]\nmodel = 'm'")
+    assert read_profiles(file).get("a").model == "m"
 
 
 def test_read_profiles_no_utf8_is_refused(tmp_path: Path) -> None:

@@ -148,3 +148,13 @@ def test_request_shows_its_parameters_and_not_the_prompt() -> None:
     request = ChatRequest(messages=messages, model="m", temperature=0, stop="canary", extra={"suffix": "canary"})
     assert repr(request) == "ChatRequest(messages='<1>', model='m', temperature=0, extra='<suffix>')"
     assert "canary" not in str(dict(request.__rich_repr__()))
+
+
+def test_of_puts_members_into_their_fields_and_the_rest_into_extra() -> None:
+    request = ChatRequest.of([USER], {"n": 2, "stop": "x", "seed": None, "top_k": 5}, model="m")
+    assert request == ChatRequest([USER], "m", n=2, stop="x", extra={"top_k": 5})
+
+
+def test_of_messages_among_the_members_is_refused() -> None:
+    with pytest.raises(ConfigError, match="messages is no parameter"):
+        ChatRequest.of([USER], {"messages": [USER]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +15,7 @@ from vig_notebook.servers import choose
 from vig_notebook.settings import concealed, read_environment
 from vig_notebook.store import run_log
 from vig_notebook.wire.chat import ChatRequest, Message
+from vig_notebook.wire.request import NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     Messages = str | Sequence[Message | Mapping[str, object]]
 
 __all__ = ["Question", "ask", "question"]
-
-NAMED = ("temperature", "top_p", "max_tokens", "seed", "stop", "n")
-"""Request members that `ChatRequest` has a field for; every other goes into its `extra`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +73,7 @@ def question(
     server = choose(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
     messages = _messages(prompt, system=system, chat=chat)
     members = {**server.endpoint.parameters, **_given(parameters or {})}
-    named: dict[str, Any] = {name: members.pop(name) for name in NAMED if name in members}
-    request = ChatRequest(messages=messages, model=model or server.endpoint.default_model, extra=members, **named)
+    request = ChatRequest.of(messages, members, model=model or server.endpoint.default_model)
     request.encode()  # refuses here, and not on the streaming thread, what cannot be sent
     return Question(request=request, server=server)
 

@@ -33,6 +33,7 @@ import platformdirs
 from vig_notebook.errors import ConfigError
 from vig_notebook.settings.addresses import normal_base_url
 from vig_notebook.settings.limits import Limits
+from vig_notebook.wire.chat import ChatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,9 @@ _KEY_WORDS: Final = frozenset({"api_key", "apikey", "authorization", "bearer", "
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _KEY_PREFIX: Final = re.compile(r"(?i)(sk|vg|vk)[-_]")
 _KEY_ADVICE: Final = 'Put it into an environment variable and write the variable\'s name: key_env = "MY_KEY".'
+
+# A request must have some; the file's parameters are tried with these.
+_ANY_MESSAGES: Final = ({"role": "user", "content": "any"},)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,7 @@ def read_profiles(path: Path | None = None) -> Profiles:
     """
     path = profile_file() if path is None else path
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except FileNotFoundError:
         return Profiles(path=path, by_name={})
     except OSError as error:
@@ -198,13 +202,16 @@ class _File:
         parameters = self._table(members.get("parameters", {}), key="parameters", table=table)
         self._refuse_keys(parameters, table=f"{table}.parameters")
         for name, value in parameters.items():
+            place = f"{table}.parameters"
             if not _is_json(value):
-                raise self._error(
-                    "is a date or time, which a request cannot hold",
-                    name,
-                    f"{table}.parameters",
-                    "Write it as text.",
-                )
+                raise self._error("is a date or time, which a request cannot hold", name, place, "Write it as text.")
+            if name == "model":
+                raise self._error("is no parameter", name, place, "Write it as the profile's own: model = …")
+            try:
+                ChatRequest.of(_ANY_MESSAGES, {name: value}).encode()
+            except ConfigError as error:
+                why = ": ".join(filter(None, [error.what, error.seen]))
+                raise self._error(f"cannot be sent: {why}", name, place) from None
         return parameters
 
     def _limits(self, members: Mapping[str, object], table: str) -> Limits:

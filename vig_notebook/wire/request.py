@@ -13,7 +13,10 @@ from msgspec import Struct, field
 from vig_notebook.errors import ConfigError
 from vig_notebook.wire.text import well_formed_json
 
-__all__ = ["ChatRequest", "Message"]
+__all__ = ["NAMED", "ChatRequest", "Message"]
+
+NAMED: Final = ("temperature", "top_p", "max_tokens", "seed", "stop", "n")
+"""Members of the body that `ChatRequest` has a field for; every other goes into its `extra`."""
 
 _NUMBERS: Final = ("temperature", "top_p")
 _COUNTS: Final = ("max_tokens", "n")
@@ -92,6 +95,21 @@ class ChatRequest(Struct, frozen=True, kw_only=False):
         is_stop = self.stop is None or _is_text_or_texts(self.stop)
         _check("stop", self.stop, is_stop, "a text or a list of texts")
         _check("extra", self.extra, _is_object(self.extra), "a dict whose keys are texts")
+
+    @classmethod
+    def of(
+        cls, messages: Sequence[Message | Mapping[str, Any]], members: Mapping[str, Any], *, model: str = ""
+    ) -> ChatRequest:
+        """The request with these members of the body, each in its field where it has one.
+
+        Raises:
+            ConfigError: as the class; also where the messages are among the members.
+        """
+        if "messages" in members:
+            raise ConfigError("messages is no parameter", advice="The messages are given in place of the prompt.")
+        extra = dict(members)
+        named: dict[str, Any] = {name: extra.pop(name) for name in NAMED if name in extra}
+        return cls(messages, model, extra=extra, **named)
 
     def __repr__(self) -> str:
         """One line without the messages: a traceback that shows local variables must not show the prompt."""
