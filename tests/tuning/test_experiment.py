@@ -12,7 +12,7 @@ import pytest
 from tests.demos import LIMIT_S, Demo, demo
 from vig_notebook.ending import Ending
 from vig_notebook.engine import engine
-from vig_notebook.errors import ConfigError
+from vig_notebook.errors import ConfigError, RateLimited
 from vig_notebook.run import RunState
 from vig_notebook.store import Store, default_store
 from vig_notebook.tuning.experiment import Experiment
@@ -480,8 +480,6 @@ def test_show_asks_the_viewer(make: Maker, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_refused_calls_are_asked_again_and_slow_all_down(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server refuses the first wave: nothing fails, and the limit has shrunk."""
-    from vig_notebook.errors import RateLimited
-
     real = engine().client
     left = [4]
 
@@ -501,6 +499,35 @@ def test_refused_calls_are_asked_again_and_slow_all_down(make: Maker, monkeypatc
     assert experiment.df["status"].eq("ok").all()
     assert experiment.df["retry_wait_s"].gt(0).sum() == 4
     assert all(run.state is RunState.DONE for run in experiment.runs.values())
+
+
+def test_model_that_is_always_refused_is_left_out(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its quota is used up: the other model is asked, and nobody waits for each cell of this one."""
+    real = engine().client
+    refused: list[str] = []
+
+    class Refusing:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def stream(self, request: Any, **options: Any) -> Any:
+            if request.model == "tired":
+                refused.append(request.model)
+                raise RateLimited("too many", retry_after_s=0.0)
+            return self._client.stream(request, **options)
+
+    monkeypatch.setattr(engine(), "client", lambda endpoint: Refusing(real(endpoint)))
+    data = [{"text": str(i)} for i in range(20)]
+    experiment = make(models=["demo", "tired"], data=data, repeats=1, max_concurrency=2)
+    experiment.run().wait(LIMIT_S)
+    table = experiment.df.groupby("model")["status"].value_counts().to_dict()
+    assert table["demo", "ok"] == 20
+    assert table["tired", "stopped"] >= 18
+    assert len(refused) <= 3 * 8
+    assert experiment.progress.note.startswith("The rest of tired was not asked, since the server refuses it: ")
+    tries = len(refused)
+    experiment.run().wait(LIMIT_S)
+    assert tries < len(refused) <= 2 * 3 * 8  # a person may try again
 
 
 def test_retry_after_the_end_begins_a_new_round(make: Maker) -> None:

@@ -16,7 +16,7 @@ from vig_notebook.ending import Ending
 from vig_notebook.engine import engine
 from vig_notebook.tuning.limiter import limiter_of
 from vig_notebook.tuning.responses import from_run, never_asked
-from vig_notebook.tuning.schedule import Schedule
+from vig_notebook.tuning.schedule import TOO_MANY, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,7 +94,10 @@ class Round:
         self._observers = list(observers)
         self._calls = calls
         self._budget = budget
+        self._todo = todo
+        self._answered_at: dict[str, float] = {}
         self._hopeless = ""
+        self._left_out = ""
         self._asked = 0
         self._unscored = 0
         self._all_scored = asyncio.Event()
@@ -141,7 +144,7 @@ class Round:
     @property
     def note(self) -> str:
         """Why cells were left unasked; empty when they were not."""
-        return self._hopeless or self._budget.note
+        return self._hopeless or self._budget.note or self._left_out
 
     @property
     def judge_tokens(self) -> int:
@@ -180,6 +183,10 @@ class Round:
         if response.error_kind in HOPELESS:
             self._hopeless = f"The rest was not asked, since it would fail in the same way: {response.error}"
         self._take(response)
+        if response.status.whole:
+            self._answered_at[cell.variant.model] = time.monotonic()
+        elif response.error_kind in TOO_MANY:
+            self._leave_out(cell.variant.model, response, waits)
 
     def skipped(self, cell: Cell) -> None:
         """Take note of a cell that was stopped before it was asked."""
@@ -187,7 +194,7 @@ class Round:
 
     def may_ask(self, in_flight: int) -> bool:
         """Whether any more cells may be asked: no error that all would meet, and the budget has room."""
-        if self.note:
+        if self._hopeless or self._budget.note:
             return False
         if self._budget.has_room(in_flight + self._calls.in_flight):
             return True
@@ -196,6 +203,16 @@ class Round:
         return False
 
     # Inside.
+
+    def _leave_out(self, model: str, response: Response, waits: Waits) -> None:
+        """Ask no more cells of a model that was refused through all tries of one: a quota that is used up."""
+        tried_s = waits.retry_s + (response.latency_s or 0.0)
+        if self._answered_at.get(model, 0.0) > time.monotonic() - tried_s:
+            return
+        self._left_out = f"The rest of {model} was not asked, since the server refuses it: {response.error}"
+        for cell in self._todo:
+            if cell.variant.model == model and cell.index not in self.runs:
+                self._schedule.stop(cell)
 
     def _end(self, _future: concurrent.futures.Future[None]) -> None:
         engine().askers.discard(self.stop)

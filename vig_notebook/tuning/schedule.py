@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vig_notebook.tuning.limiter import Limiter
     from vig_notebook.wire.chat import Delta
 
-__all__ = ["Asked", "Finish", "Owner", "Schedule"]
+__all__ = ["TOO_MANY", "Asked", "Finish", "Owner", "Schedule"]
 
 TRIES = {"rate_limit": 8, "overloaded": 8, "connection": 3, "server": 3, "timeout": 2}
 """By kind of error. What passes by itself is tried longer; each pause is twice the one before."""
