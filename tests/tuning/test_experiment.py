@@ -471,6 +471,37 @@ def test_rating_is_in_the_table(make: Maker) -> None:
         experiment.rate("x")
 
 
+@pytest.mark.parametrize("kept", ["memory", "store"])
+def test_rating_is_kept_with_the_answer(make: Maker, kept: str, tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs.sqlite")
+    log = StoreLog(store) if kept == "store" else MemoryLog()
+
+    def asked() -> Experiment:
+        prompts = ["Write a haiku about {{ text }}", "Say hello to {{ text }}"]
+        experiment = make(prompts, data=DATA, repeats=1, store=log)
+        experiment.run().wait(LIMIT_S)
+        return experiment
+
+    rating = asked().rate(seed=1)
+    rating.press("1")
+    rating.press("0")
+    rating.press("u")
+    assert asked().df["rating"].value_counts().to_dict() == {"win": 1, "loss": 1}
+    assert asked().df["status"].eq("cached").all()
+    store.close()
+
+
+def test_rating_of_an_answer_that_is_not_in_the_log_is_kept_here(make: Maker, tmp_path: Path) -> None:
+    experiment = make(["Say hello to {{ text }}", "Say {{ text }}"], data=DATA, repeats=1, store=tmp_path / "a.sqlite")
+    experiment.run().wait(LIMIT_S)
+    store = experiment._log._store  # type: ignore[attr-defined]
+    store.forget(everything=True)
+    experiment.rate(seed=1).press("0")
+    assert experiment.df["rating"].value_counts().to_dict() == {"tie": 2}
+    assert store.search(limit=None) == []
+    store.close()
+
+
 def test_show_asks_the_viewer(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = make(data=DATA, repeats=1)
     assert list(experiment.show()["variant"]) == ["p1@v1"]  # type: ignore[index]

@@ -11,6 +11,7 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.store import cassette, search
 from vig_notebook.store.forget import chosen, forget_runs
 from vig_notebook.store.identity import Repeats
+from vig_notebook.store.marks import set_label
 from vig_notebook.store.keeper import Keeper
 from vig_notebook.store.opening import OFF, log_path
 from vig_notebook.store.recorder import Recorder
@@ -174,6 +175,14 @@ class Store:
     def labels(self, name: str, value: str) -> list[dict[str, str]]:
         """Give the labels of every run that has the label `name` with this value, oldest run first."""
         return self._ask(lambda connection: search.labels_with(connection, name, value))
+
+    def set_label(self, run_id: str, name: str, value: str) -> None:
+        """Give a run that has ended a label; an empty value takes it away.
+
+        Raises:
+            ConfigError: The log cannot be written.
+        """
+        self._ask(lambda connection: set_label(connection, run_id, name, value))
 
     def chat_messages(self, name: str) -> list[dict[str, object]]:
         """Give a conversation up to its last answer, to go on with it; empty when there is none."""

@@ -6,11 +6,13 @@ parameters, seed and repeat. So the cache, the resumption after a crash and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
 from vig_notebook.run import RunState
 from vig_notebook.store import REPLAYED, Store, default_store, run_log
 
@@ -27,6 +29,9 @@ __all__ = ["Answer", "AnswerLog", "MemoryLog", "StoreLog", "as_log"]
 
 OFF = "off"
 
+RATING = "rating"
+"""Label of an answer that a person has rated."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -38,6 +43,7 @@ class Answer:
         started_at: When that was started, in UTC.
         model: The model that was asked for.
         endpoint: The server that answered.
+        rating: What a person said of it: win, loss or tie; empty when nobody did.
     """
 
     completion: Completion
@@ -45,6 +51,7 @@ class Answer:
     started_at: datetime | None
     model: str
     endpoint: Endpoint
+    rating: str = ""
 
 
 class AnswerLog(Protocol):
@@ -58,6 +65,9 @@ class AnswerLog(Protocol):
 
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
         """The labels of the runs that have the label `name` with this value, oldest first. May read a file."""
+
+    def rate(self, run_id: str, rating: str) -> None:
+        """Keep what a person said of an answer; empty takes it back. May write a file."""
 
 
 class MemoryLog:
@@ -78,6 +88,10 @@ class MemoryLog:
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
         """The labels of the runs that have the label `name` with this value, oldest first."""
         return [labels for labels in self._labels if labels.get(name) == value]
+
+    def rate(self, run_id: str, rating: str) -> None:
+        """Keep what a person said of an answer; empty takes it back."""
+        _rate(self._answers, run_id, rating)
 
 
 class _Keeper:
@@ -138,6 +152,7 @@ class StoreLog:
                 started_at=record.created_at,
                 model=record.model or "",
                 endpoint=record.endpoint(),
+                rating=(record.labels or {}).get(RATING, ""),
             )
             for key, record in records.items()
         }
@@ -151,6 +166,18 @@ class StoreLog:
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
         """The labels of the runs that have the label `name` with this value, oldest first. Waits for the log."""
         return self._store.labels(name, value)
+
+    def rate(self, run_id: str, rating: str) -> None:
+        """Keep what a person said of an answer; empty takes it back. Waits for the log."""
+        _rate(self._unlogged, run_id, rating)
+        with contextlib.suppress(ConfigError):  # the log's own warning says that it cannot be written
+            self._store.set_label(run_id, RATING, rating)
+
+
+def _rate(answers: dict[str, Answer], run_id: str, rating: str) -> None:
+    for key, answer in answers.items():
+        if answer.run_id == run_id:
+            answers[key] = replace(answer, rating=rating)
 
 
 def as_log(store: Store | AnswerLog | str | Path | None) -> AnswerLog:

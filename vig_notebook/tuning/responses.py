@@ -141,6 +141,7 @@ def cached(cell: Cell, answer: Answer) -> Response:
         run_id=answer.run_id,
         model=answer.model,
         endpoint=answer.endpoint,
+        rating=answer.rating,
         **_of_completion(answer.completion),  # type: ignore[arg-type]  # the names and types are Response's
     )
 

@@ -210,6 +210,7 @@ class Rounds:
     def _keep_rating(self, response: Response, rating: str) -> None:
         now = self._responses[response.cell.index]
         self._responses[response.cell.index] = replace(now, rating=rating)
+        self._log.rate(now.run_id, rating)
 
     async def _wait_in_loop(self) -> Self:
         self.run()
