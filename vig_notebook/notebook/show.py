@@ -41,8 +41,8 @@ __all__ = ["FrontEnd", "front_end", "show", "show_record"]
 
 
 AT_ONCE_S = 0.15
-"""An answer that ends sooner, such as a refusal, is shown as its record alone. A page that was still building the
-view when the record took its place would throw, and nobody can press a button that soon."""
+"""An answer that ends sooner, such as a refusal, is shown as its record alone: a view would only flicker, and nobody
+can press a button that soon."""
 
 
 class FrontEnd(Enum):

@@ -105,7 +105,7 @@ class RunView:
         """Replace the view by the record; a page that was reloaded in mid-stream keeps the view, with its ending."""
         rendered = self._renderer if isinstance(self._renderer, StreamRenderer) else None
         self._record = record_parts(run, form=self._form, rendered=rendered)
-        # First of all: whoever sees the end and saves has the record in the file, and the page builds no more.
+        # First of all: whoever sees the end and saves has the record in the file, and the page paints nothing in vain.
         self._replace()
         if self._renderer is not None:
             self._answer.paint_answer(self._renderer)

@@ -197,7 +197,11 @@
         activate: app => {
           addStyle();
           keepFocus(app);
-          app.docRegistry.addWidgetExtension('Notebook', { createNew: carefully(care) });
+          app.docRegistry.addWidgetExtension('Notebook', {
+            createNew: (panel, context) => {
+              carefully(care)(panel, context); // gives nothing back: Lab would dispose of it
+            }
+          });
         }
       }
     })
