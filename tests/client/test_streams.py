@@ -207,6 +207,12 @@ ERRORS = [
     Row("event error with bare text", (HEAD + event("a") + b"event: error\ndata: boom\n\n",), "a", "api_error"),
     Row("event error empty", (HEAD + event("a") + b"event: error\ndata:\n\n",), "a", "api_error"),
     Row("event error with DONE", (HEAD + event("a") + b"event: error\ndata: [DONE]\n\n",), "a", "api_error"),
+    Row(
+        "event error with DONE in pieces",
+        (HEAD + event("a") + b"event: error\ndata: [DONE]", Sleep(0.02), b"\n\n"),
+        "a",
+        "api_error",
+    ),
     Row("event error then held open", (HEAD + event("a") + b"event: error\ndata: boom\n\n", Stall()), "a", "api_error"),
     Row(
         "field error as llama.cpp",
@@ -253,6 +259,9 @@ ERRORS = [
     Row("blank flood then stream", (HEAD + b"\n" * 25_000 + AB + DONE,), "ab"),
     Row("empty body", (reply(b"", "text/event-stream"),), "", "truncated"),
     Row("status 204", (b"HTTP/1.1 204 No Content\r\n\r\n",), "", "truncated"),
+    Row("cut in the first field name", (HEAD + b"da", Sleep(0.02), b"ta: {}\n\n"), "", "truncated"),
+    Row("cut in a later field name", (HEAD + b": hm\n\nda", Sleep(0.02), b"ta: {}\n\n"), "", "truncated"),
+    Row("plain text after a comment", (HEAD + b": hm\n\nGateway\nTimeout",), "", "protocol"),
     Row("only comments", (HEAD + b": hello\n\n",), "", "truncated"),
     Row(
         "JSON glued: the next data inside",

@@ -186,8 +186,11 @@ def _kind(head: bytearray) -> Kind:
 
 def _stray_text(head: bytearray) -> str:
     """The lines of a body that are nothing in an event stream."""
-    lines = [line for line in head.removeprefix(_BOM).splitlines() if line.strip() and not _FIELD.match(line)]
-    return b" ".join(lines).decode("utf-8", "replace")
+    lines = [line for line in head.removeprefix(_BOM).splitlines(keepends=True) if line.strip()]
+    if lines and not lines[-1].endswith((b"\r", b"\n")) and (len(lines) > 1 or b"data:".startswith(lines[0])):
+        lines.pop()  # the first read ended in it: it may have become a field
+    stray = [line.strip() for line in lines if not _FIELD.match(line)]
+    return b" ".join(stray).decode("utf-8", "replace")
 
 
 def _json(body: bytes | bytearray) -> object:

@@ -104,9 +104,9 @@ class EventStreamDecoder:
         """The data of the event that is being read, if the stream ended here and it is short.
 
         For a sentinel that no line end follows (`data: [DONE]` and then silence). None when there
-        is no data yet, or when it is longer than a sentinel.
+        is no data yet, when it is longer than a sentinel, and in an event of type "error".
         """
-        if len(self._pending) > _LONGEST_SENTINEL_BYTES or len(self._data) > 1:
+        if len(self._pending) > _LONGEST_SENTINEL_BYTES or len(self._data) > 1 or self._type == "error":
             return None
         line = self._pending.decode("utf-8", "replace")
         name, _, value = line.partition(":")
