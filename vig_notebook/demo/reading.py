@@ -49,6 +49,7 @@ _LEADS: Final = re.compile(
     r"(?=\s+(?:about|of|on|for|that|which|to|with|how|why|what|from|describing|explaining|regarding)\b)\s*)?"
     r"(?:(?:about|of|on|for|regarding|describing|that|which|to|with|how|why|what|explaining|from)\s+)?"
 )
+_POINTS: Final = re.compile(r"(?i)(?:this|that|it|the following)(?: (?:poem|text|story|answer))?(?: up)?(?: about)?")
 _STOP_LIST: Final = """
 idea ideas object keys fields steps tips ways reasons things facts questions examples points compare
 about above after again against also always another answer because been before being below between
@@ -131,14 +132,23 @@ def read_conversation(turns: Sequence[Turn], *, wants_json: bool = False) -> Sub
 
 
 def find_topic(prompt: str) -> str:
-    """Give what a prompt is about, in at most seven words: "Write a poem about the sea" gives "the sea"."""
-    line = _one_line(prompt)
+    """Give what a prompt is about, in at most seven words: "Write a poem about the sea" gives "the sea".
+
+    Of a prompt that points to the text below it, such as "What is this about?", the text's first line tells.
+    """
+    question, _, below = prompt[:_READ_CHARACTERS].partition("\n\n")
+    topic = _topic(question)
+    return _topic(below.strip().partition("\n")[0]) if below.strip() and _POINTS.fullmatch(topic) else topic
+
+
+def _topic(text: str) -> str:
+    line = _one_line(text)
     first = re.split(r"(?<=[.?!])\s", line, maxsplit=1)[0]
     text = _POLITE.sub("", first).strip()
     text = _ASKS.sub("", text)
     text = _KEY_WORDS.sub("", text)
     text = _FORM_WORDS.sub("", text)
-    text = _LEADS.sub("", text, count=1).strip(" .,;:!?\"'“”()")
+    text = _LEADS.sub("", text.lstrip(" ,;:"), count=1).strip(" .,;:!?\"'“”()")
     words = (text or first.strip(" .,;:!?")).split()
     return " ".join(words[:_TOPIC_WORDS])[:80] or "nothing at all"
 
