@@ -140,6 +140,7 @@
     };
     const watch = new MutationObserver(carefully(settleThose));
     watch.observe(panel.node, { childList: true, subtree: true, attributeFilter: ['class'] });
+    settleThose();
   }
 
   // After a notebook was opened: which of its live views does the kernel know?
