@@ -77,6 +77,12 @@ def test_cassette_can_be_imported(store: Store, tmp_path: Path) -> None:
     copy.close()
 
 
+def test_import_of_a_run_that_failed_gives_no_answer(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text(HEAD + '{"id": "x", "state": "failed", "key": "k", "any_server_key": "a"}\n')
+    assert store.import_(tmp_path / "x.jsonl") == 1
+    assert store.keys() == (frozenset(), frozenset())
+
+
 HEAD = '{"format": "vig_notebook runs", "version": 1}\n'
 
 
@@ -161,6 +167,7 @@ def test_cassette_that_was_damaged_meanwhile_is_left_alone(tmp_path: Path, monke
     monkeypatch.setattr(taping, "PAUSE_S", 0.01)
     tape = Store.read(tmp_path / "c.jsonl", record=True)
     keep(tape, "one")
+    tape.flush()
     (tmp_path / "c.jsonl").write_text(HEAD + "<<<<<<< HEAD\n")
     keep(tape, "two")
     tape.flush()

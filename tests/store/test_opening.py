@@ -203,7 +203,7 @@ def test_newer_file_is_refused_with_a_sentence_and_left_alone(store: Store, path
     keep(newer, "not logged")
     sentence = (
         f"The run log cannot be opened: {path} was written by a newer vig_notebook "
-        "(version 99 of the log, this one knows 1). Update vig_notebook, or name another file with VIG_LOG."
+        "(version 99 of the log, this one knows 2). Update vig_notebook, or name another file with VIG_LOG."
     )
     with pytest.raises(ConfigError) as refused:
         newer.search()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.store.runs import keep
-from vig_notebook.store import Store, schema
+from vig_notebook.store import Store, schema, words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,34 +18,57 @@ def other(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None)
 
 
-@pytest.fixture
-def two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A next version of the log: a column, and what a step must keep."""
-    step = "ALTER TABLE runs ADD COLUMN stars INTEGER;\nUPDATE runs SET stars = 5 WHERE state = 'done';\n"
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
+WORDS_OF_VERSION_1 = """
+CREATE VIRTUAL TABLE runs_words USING fts5 (
+    prompt, text, content = 'runs', content_rowid = 'number', tokenize = 'unicode61 remove_diacritics 2', prefix = '3'
+);
+CREATE TRIGGER runs_words_insert AFTER INSERT ON runs BEGIN
+    INSERT INTO runs_words (rowid, prompt, text) VALUES (new.number, new.prompt, new.text);
+END;
+CREATE TRIGGER runs_words_delete AFTER DELETE ON runs BEGIN
+    INSERT INTO runs_words (runs_words, rowid, prompt, text) VALUES ('delete', old.number, old.prompt, old.text);
+END;
+CREATE TRIGGER runs_words_update AFTER UPDATE OF prompt, text ON runs BEGIN
+    INSERT INTO runs_words (runs_words, rowid, prompt, text) VALUES ('delete', old.number, old.prompt, old.text);
+    INSERT INTO runs_words (rowid, prompt, text) VALUES (new.number, new.prompt, new.text);
+END;
+"""
+RUN = (
+    "INSERT INTO runs (id, created_at, ended_at, state, prompt, messages, text, key, any_server_key)"
+    " VALUES (?, '2026-01-01T00:00:00.000+00:00', '2026-01-01T00:00:01.000+00:00', ?, ?, '[]', 'kept', ?, ?)"
+)
 
 
-@pytest.mark.usefixtures("two_versions")
-@pytest.mark.parametrize("version", [0, 1])
-def test_file_of_each_older_version_is_brought_forward(
-    path: Path, version: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    newest = schema.MIGRATIONS
-    if version:
-        monkeypatch.setattr(schema, "MIGRATIONS", newest[:version])
-        old = Store(path)
-        keep(old, "kept through the step")
-        old.close()
-        monkeypatch.setattr(schema, "MIGRATIONS", newest)
+def of_version(path: Path, version: int) -> None:
+    """A file as the program of that version left it, with a run that is done and one that failed."""
+    path.parent.mkdir()
+    connection = other(path)
+    for number, step in enumerate(schema.MIGRATIONS[:version], start=1):
+        connection.executescript(step + WORDS_OF_VERSION_1 if number == 1 else step)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    for state in ("done", "failed"):
+        connection.execute(RUN, (f"id-{state}", state, f"{state} through the step", f"key-{state}", f"any-{state}"))
+    connection.close()
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS) + 1))
+def test_file_of_each_older_version_is_brought_forward(path: Path, version: int) -> None:
+    of_version(path, version)
     store = Store(path)
     keep(store, "new")
-    assert len(store.search("kept")) == version
+    assert [record.prompt for record in store.search("through")] == ["failed through the step", "done through the step"]
+    assert len(store.search("kept")) == 2
+    for keys, done, failed in zip(store.keys(), ("key-done", "any-done"), ("key-failed", "any-failed"), strict=True):
+        assert done in keys
+        assert (failed in keys) is (version > 1)  # what failed has had none since then
+    store._ask(
+        lambda c: c.execute("INSERT INTO runs_words (runs_words, rank) VALUES ('integrity-check', 1)").fetchall()
+    )
     store.close()
-    with other(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
-        stars = connection.execute("SELECT stars FROM runs ORDER BY number").fetchall()
+    connection = other(path)
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS)
     connection.close()
-    assert stars == [(5,)] * version + [(None,)]
 
 
 def test_step_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +84,7 @@ def test_step_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pyte
     assert "NOT NULL constraint failed" in store.warning
     store.close()
     connection = other(path)
-    assert connection.execute("PRAGMA user_version").fetchone()[0] == 1
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS) - 1
     assert "stars" not in [row[1] for row in connection.execute("PRAGMA table_info(runs)").fetchall()]
     connection.close()
 
@@ -90,7 +113,7 @@ def test_sqlite_without_full_text_search_still_finds(path: Path, monkeypatch: py
     with_index = Store(path)
     keep(with_index, "a lighthouse")
     with_index.close()
-    monkeypatch.setattr(schema, "_fts5", lambda _: False)
+    monkeypatch.setattr(words, "_fts5", lambda _: False)
     without = Store(path)
     keep(without, "another lighthouse, 100% white")
     assert len(without.search("LIGHTHOUSE")) == 2
@@ -102,7 +125,7 @@ def test_sqlite_without_full_text_search_still_finds(path: Path, monkeypatch: py
     monkeypatch.undo()
     again = Store(path)
     assert len(again.search("lighthouse")) == 2
-    assert again._ask(schema.has_word_index)
+    assert again._ask(words.has_word_index)
     again.close()
 
 

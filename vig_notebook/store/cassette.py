@@ -19,6 +19,7 @@ from vig_notebook.store.identity import to_json
 from vig_notebook.store.records import JSON_COLUMNS
 from vig_notebook.store.rows import now
 from vig_notebook.store.schema import transaction
+from vig_notebook.store.words import index_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -141,6 +142,7 @@ def import_runs(connection: sqlite3.Connection, path: Path, *, but: Collection[s
         raise ConfigError("The runs cannot be read", seen=f"{path}: {error.strerror}") from None
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
         raise ConfigError("The runs cannot be imported", seen=f"{path}, line {number}: {error}") from None
+    index_words(connection)  # they may be many, and the first search is not to wait for them
     return new
 
 
@@ -207,6 +209,9 @@ def _insert(connection: sqlite3.Connection, row: dict[str, object]) -> int:
     moment = now()
     whole = {"id": row.get("key"), "created_at": moment, "state": "done", **row}
     whole.setdefault("ended_at", whole["created_at"])
+    if whole["state"] != "done":  # of an older log; only a whole answer is one to answer from
+        whole.pop("key", None)
+        whole.pop("any_server_key", None)
     values = {name: to_json(value).decode() if name in JSON_COLUMNS else value for name, value in whole.items()}
     names, marks = ", ".join(values), ", ".join("?" * len(values))
     statement = f"INSERT INTO runs ({names}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"  # noqa: S608

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vig_notebook.store.rows import spelled
-from vig_notebook.store.schema import has_word_index, transaction
+from vig_notebook.store.schema import transaction
+from vig_notebook.store.words import has_word_index
 
 if TYPE_CHECKING:
     from collections.abc import Collection

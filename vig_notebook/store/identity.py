@@ -82,14 +82,7 @@ def identity_key(
 
 def identity_of(request: ChatRequest, endpoint: Endpoint, *, repeat: int = 0) -> Identity:
     """Give the keys of what would be sent to `endpoint`."""
-    question = question_of(request, endpoint)
-    server = server_of(endpoint)
-    any_model = "" if question.model == endpoint.default_model else question.model
-    rest = (question.messages, question.params)
-    return Identity(
-        key=identity_key(server, question.model, *rest, seed=question.seed, repeat=repeat),
-        any_server_key=identity_key("", any_model, *rest, seed=question.seed, repeat=repeat),
-    )
+    return _identity(question_of(request, endpoint), endpoint, repeat)
 
 
 def server_of(endpoint: Endpoint) -> str:
@@ -117,6 +110,15 @@ def to_json(value: object) -> bytes:
         return msgspec.json.encode(well_formed_json(plain), order="sorted")
 
 
+def _identity(question: _Question, endpoint: Endpoint, repeat: int) -> Identity:
+    any_model = "" if question.model == endpoint.default_model else question.model
+    rest = (question.messages, question.params)
+    return Identity(
+        key=identity_key(server_of(endpoint), question.model, *rest, seed=question.seed, repeat=repeat),
+        any_server_key=identity_key("", any_model, *rest, seed=question.seed, repeat=repeat),
+    )
+
+
 class Repeats:
     """Counts how often each request came before in this process. Safe to use from several threads.
 
@@ -138,8 +140,10 @@ class Repeats:
         label = run.labels.get("repeat", "")
         if label.isdecimal():
             return identity_of(run.request, run.endpoint, repeat=int(label))
-        first = identity_of(run.request, run.endpoint)
-        return identity_of(run.request, run.endpoint, repeat=self._count(run, first.key))
+        question = question_of(run.request, run.endpoint)
+        first = _identity(question, run.endpoint, 0)
+        repeat = self._count(run, first.key)
+        return _identity(question, run.endpoint, repeat) if repeat else first
 
     def give_back(self, run: Run) -> None:
         """Let the next run with the same request have the number of this one."""

@@ -16,6 +16,7 @@ from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_locked, open_log, set_aside
 from vig_notebook.store.schema import transaction
 from vig_notebook.store.taping import Tape
+from vig_notebook.store.words import index_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,13 +26,16 @@ if TYPE_CHECKING:
     from vig_notebook.store.opening import Opened
     from vig_notebook.store.recorder import Recorder
 
-__all__ = ["MAX_KEPT", "Keeper"]
+__all__ = ["MAX_KEPT", "MAX_UNINDEXED", "Keeper"]
 
 MAX_KEPT: Final = 1000
 """Ended runs that are kept for a log which cannot be written; with a few kB each they are no burden."""
 
 _UNSAYABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, VigthoriaError)
 """What a request raises that JSON or SQLite cannot say."""
+
+MAX_UNINDEXED: Final = 200
+"""Runs whose words wait to be indexed: a search indexes so many in some 10 ms, and more at once are hardly cheaper."""
 
 T = TypeVar("T")
 
@@ -52,6 +56,7 @@ class Keeper:
         self._path = path
         self._log: Opened | None = None
         self._recorders: dict[Recorder, None] = {}  # those whose end is not saved, oldest first
+        self._unindexed = 0
 
     @property
     def warning(self) -> str | None:
@@ -130,6 +135,9 @@ class Keeper:
                 recorder.save(log.connection, log.process)
         for recorder in waiting:
             self._done(recorder)
+        if self._unindexed >= MAX_UNINDEXED:
+            self._unindexed = 0
+            index_words(log.connection)
         if self.failed:
             self.failed, self._warning = False, log.warning
 
@@ -137,6 +145,7 @@ class Keeper:
         recorder.saved()
         if recorder.ended:
             del self._recorders[recorder]
+            self._unindexed += 1
             if recorder.answered:
                 self.note_change()
 

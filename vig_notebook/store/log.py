@@ -168,9 +168,7 @@ class Store:
 
     def keys(self) -> tuple[frozenset[str], frozenset[str]]:
         """Give the identity keys of all whole answers: with the server, and without."""
-        statement = "SELECT key, any_server_key FROM runs WHERE state = 'done' AND key IS NOT NULL"
-        rows = self._ask(lambda connection: connection.execute(statement).fetchall())
-        return frozenset(row[0] for row in rows), frozenset(row[1] for row in rows)
+        return self._ask(lambda connection: (search.all_keys(connection), search.all_keys(connection, any_server=True)))
 
     def labels(self, name: str, value: str) -> list[dict[str, str]]:
         """Give the labels of every run that has the label `name` with this value, oldest run first."""

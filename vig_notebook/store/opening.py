@@ -21,6 +21,7 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.settings import read_environment, read_profiles
 from vig_notebook.store.processes import Process, this_process
 from vig_notebook.store.schema import prepare
+from vig_notebook.store.words import keep_word_index
 
 __all__ = ["BUSY_TIMEOUT_S", "OFF", "Opened", "is_damage", "is_locked", "log_path", "open_log", "set_aside"]
 
@@ -164,6 +165,7 @@ def _connect(path: Path, journal: str) -> Opened:
     try:
         _set_up(connection, journal)
         prepare(connection, str(path))
+        keep_word_index(connection)
     except (sqlite3.Error, ConfigError):
         connection.close()
         raise
@@ -202,6 +204,8 @@ def _make_private(path: Path) -> None:
 def _in_memory(warning: str | None, *, refusal: ConfigError | None = None) -> Opened:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     prepare(connection, "the log in memory")
+    if warning is not None:  # it stands in for a file
+        keep_word_index(connection)
     return Opened(connection=connection, warning=warning, refusal=refusal)
 
 

@@ -124,7 +124,8 @@ class Recorder:
 
     def _save_end(self, connection: sqlite3.Connection, run: Run) -> None:
         _update(connection, run.id, self._end(run))
-        connection.execute("DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run.id,))
+        if self._saved_chars != (0, 0):
+            connection.execute("DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run.id,))
 
     def _save_part(self, connection: sqlite3.Connection, run: Run) -> None:
         self._next_deltas = run.delta_count  # counted first: what comes meanwhile is looked at once more
@@ -138,7 +139,8 @@ class Recorder:
                 " SELECT number, ?, ?, ? FROM runs WHERE id = ?",
                 (now(), clean(whole, secrets), clean(part, secrets), run.id),
             )
-            connection.execute("UPDATE runs SET state = 'streaming' WHERE id = ? AND state <> 'streaming'", (run.id,))
+            if self._saved_chars == (0, 0):
+                connection.execute("UPDATE runs SET state = 'streaming' WHERE id = ?", (run.id,))
 
 
 def _whole_words(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -10,6 +10,7 @@ import msgspec
 
 from vig_notebook.settings import mask
 from vig_notebook.store.identity import question_of, server_of, to_json
+from vig_notebook.wire.completion import Timings
 from vig_notebook.wire.text import well_formed
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ __all__ = [
 
 _PROMPTS: Final = frozenset({"template", "system_template", "line"})
 
+_TIMES: Final = fields(Timings)
+
 Columns: TypeAlias = dict[str, str | float | None]
 
 REPLAYED: Final = "replayed"
@@ -51,7 +54,7 @@ def spelled(moment: datetime) -> str:
 
 def clean(text: str, secrets: tuple[Secret, ...]) -> str:
     """Take keys out, and lone surrogates, which SQLite cannot hold."""
-    return well_formed(mask(text, *secrets))
+    return well_formed(mask(text, *secrets)) if text else text
 
 
 def secrets_of(run: Run) -> tuple[Secret, ...]:
@@ -130,7 +133,7 @@ def _completion_columns(completion: Completion, secrets: tuple[Secret, ...]) -> 
         "answer_id": completion.id,
         "answer_model": completion.model,
         "request_id": completion.request_id,
-        **asdict(completion.timings),
+        **{time.name: getattr(completion.timings, time.name) for time in _TIMES},
     }
 
 

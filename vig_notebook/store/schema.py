@@ -17,11 +17,12 @@ The file is ordinary SQLite, meant to be read with the `sqlite3` tool as well; t
 ``usage``              what the server counted, JSON; ``tokens_in`` and ``tokens_out`` are taken from it
 ``chat, labels``       name of the conversation; free words of whoever started the run, JSON
 ``notebook, cell``     where it was started, if known
-``key``                identity of the request and its repeat; ``any_server_key`` leaves the server out
+``key``                identity of the request and its repeat, where the answer is whole and its own;
+                       ``any_server_key`` leaves the server out
 ``host, pid, …``       the process that ran it, to tell the rows of dead processes
 =====================  ================================================================================
 
-``runs_words`` is the full-text index over ``prompt`` and ``text``; triggers keep it.
+``runs_words`` is the full-text index over ``prompt`` and ``text``, see `vig_notebook.store.words`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from vig_notebook.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["APPLICATION_ID", "MIGRATIONS", "has_word_index", "prepare", "transaction"]
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "prepare", "transaction"]
 
 APPLICATION_ID: Final = 0x56494731
 """Marks a SQLite file as a run log ("VIG1"), so that no other program's database is written to."""
@@ -74,30 +75,16 @@ CREATE TABLE text_parts (
 CREATE INDEX text_parts_by_run ON text_parts (run, part);
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
-"""Step N brings a file of version N - 1 to version N. A step that was released is never changed."""
-
-_WORD_INDEX: Final = """
-CREATE VIRTUAL TABLE IF NOT EXISTS runs_words USING fts5 (
-    prompt, text, content = 'runs', content_rowid = 'number', tokenize = 'unicode61 remove_diacritics 2',
-    prefix = '3'
-);
-CREATE TRIGGER runs_words_insert AFTER INSERT ON runs BEGIN
-    INSERT INTO runs_words (rowid, prompt, text) VALUES (new.number, new.prompt, new.text);
-END;
-CREATE TRIGGER runs_words_delete AFTER DELETE ON runs BEGIN
-    INSERT INTO runs_words (runs_words, rowid, prompt, text)
-        VALUES ('delete', old.number, old.prompt, old.text);
-END;
-CREATE TRIGGER runs_words_update AFTER UPDATE OF prompt, text ON runs BEGIN
-    INSERT INTO runs_words (runs_words, rowid, prompt, text)
-        VALUES ('delete', old.number, old.prompt, old.text);
-    INSERT INTO runs_words (rowid, prompt, text) VALUES (new.number, new.prompt, new.text);
-END;
-INSERT INTO runs_words (runs_words) VALUES ('rebuild');
+_VERSION_2: Final = """
+DROP TRIGGER IF EXISTS runs_words_insert;
+DROP TRIGGER IF EXISTS runs_words_delete;
+DROP TRIGGER IF EXISTS runs_words_update;
+CREATE TABLE runs_to_index (number INTEGER PRIMARY KEY);
+UPDATE runs SET key = NULL, any_server_key = NULL WHERE state <> 'done' AND key IS NOT NULL;
 """
 
-_TRIGGERS: Final = ("runs_words_insert", "runs_words_delete", "runs_words_update")
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+"""Step N brings a file of version N - 1 to version N. A step that was released is never changed."""
 
 
 @contextmanager
@@ -131,13 +118,6 @@ def prepare(connection: sqlite3.Connection, name: str) -> None:
             _run_script(connection, step)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        _keep_word_index(connection)
-
-
-def has_word_index(connection: sqlite3.Connection) -> bool:
-    """Whether full-text search can be used: this SQLite has FTS5, and the triggers keep the index."""
-    wanted = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name = ?"
-    return bool(connection.execute(wanted, (_TRIGGERS[0],)).fetchone()[0])
 
 
 def _refuse_foreign(connection: sqlite3.Connection, name: str, version: int) -> None:
@@ -156,23 +136,6 @@ def _refuse_foreign(connection: sqlite3.Connection, name: str, version: int) -> 
             f"this one knows {len(MIGRATIONS)})",
             advice="Update vig_notebook, or name another file with VIG_LOG.",
         )
-
-
-def _keep_word_index(connection: sqlite3.Connection) -> None:
-    """Have the triggers exactly where FTS5 is: without it they would make every write fail.
-
-    An index that went without its triggers for a while is built anew.
-    """
-    if not _fts5(connection):
-        for trigger in _TRIGGERS:
-            connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-    elif not has_word_index(connection):
-        _run_script(connection, _WORD_INDEX)
-
-
-def _fts5(connection: sqlite3.Connection) -> bool:
-    modules = connection.execute("SELECT name FROM pragma_module_list WHERE name = 'fts5'")
-    return modules.fetchone() is not None
 
 
 def _run_script(connection: sqlite3.Connection, script: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -14,14 +15,15 @@ from vig_notebook.store.identity import to_json
 from vig_notebook.store.interrupted import text_so_far
 from vig_notebook.store.records import COLUMNS, Record
 from vig_notebook.store.rows import spelled
-from vig_notebook.store.schema import has_word_index, transaction
+from vig_notebook.store.schema import transaction
+from vig_notebook.store.words import has_word_index, index_words
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator, Sequence
 
 __all__ = [
     "Query",
+    "all_keys",
     "by_id",
     "by_keys",
     "chat_messages",
@@ -83,10 +85,11 @@ def parse_moment(text: str, *, now: datetime | None = None) -> datetime:
 def find(connection: sqlite3.Connection, query: Query) -> list[Record]:
     """Find runs, newest first."""
     phrases = [phrase.strip() for phrase in _phrases(query.words or "")]
-    indexed = bool(phrases) and has_word_index(connection) and all(map(_is_indexed, phrases))
-    source, order = "runs", "runs.created_at DESC, runs.number DESC"
+    words = list(filter(_is_indexed, phrases)) if _index_is_ready(connection, phrases) else []
+    # Where every row may have to be read, in the order in which they lie in the file.
+    source, order = "runs", "runs.number DESC" if phrases else "runs.created_at DESC, runs.number DESC"
     conditions, values = _conditions(query)
-    if indexed:
+    if words:
         # The index is walked from its newest row, and only as far as the limit needs; what else narrows is in
         # the index by time, so that no row is looked at in vain.
         source, order = "runs_words CROSS JOIN runs ON runs.number = runs_words.rowid", "runs_words.rowid DESC"
@@ -95,9 +98,9 @@ def find(connection: sqlite3.Connection, query: Query) -> list[Record]:
         inside = f"+runs_words.rowid IN (SELECT number FROM runs WHERE {narrowed})"  # noqa: S608  own words
         conditions = [inside] if narrowed else []
         conditions.append("runs_words MATCH ?")
-        values.append(" AND ".join(map(_quoted, phrases)))
-    else:
-        for phrase in phrases:
+        values.append(" AND ".join(map(_quoted, words)))
+    for phrase in phrases:
+        if phrase not in words:
             conditions.append("(runs.prompt LIKE ? ESCAPE '\\' OR runs.text LIKE ? ESCAPE '\\')")
             values += [_pattern(phrase)] * 2
     where = " AND ".join(conditions) or "1"
@@ -126,6 +129,16 @@ def by_keys(connection: sqlite3.Connection, keys: Sequence[str], *, any_server: 
     column = "any_server_key" if any_server else "key"
     tail = f"FROM runs WHERE {column} = ? AND state = 'done' ORDER BY number DESC LIMIT 1"
     return {key: record for key in keys for record in read(connection, tail, (key,))}
+
+
+def all_keys(connection: sqlite3.Connection, *, any_server: bool = False) -> frozenset[str]:
+    """Give the identity keys of all whole answers; only those have one. Reads nothing but the index of the keys."""
+    column = "any_server_key" if any_server else "key"
+    # As one text, which is cut in C: 100,000 rows would be 100,000 tuples.
+    (joined,) = connection.execute(
+        f"SELECT group_concat({column}, char(31)) FROM runs WHERE {column} IS NOT NULL"  # noqa: S608  own words
+    ).fetchone()
+    return frozenset(joined.split("\x1f")) if joined else frozenset()
 
 
 def chat_messages(connection: sqlite3.Connection, name: str) -> list[dict[str, object]]:
@@ -164,6 +177,17 @@ def read(connection: sqlite3.Connection, tail: str, values: Sequence[object]) ->
     for number, *row in connection.execute(statement, tuple(values)).fetchall():
         record = Record.from_row(row)
         yield record if record.ended_at else record.with_text(*text_so_far(connection, number))
+
+
+def _index_is_ready(connection: sqlite3.Connection, phrases: Sequence[str]) -> bool:
+    """Whether the index can be asked for any of these, and has every run; locked, it may not."""
+    if not any(map(_is_indexed, phrases)) or not has_word_index(connection):
+        return False
+    try:
+        index_words(connection)
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 def _phrases(words: str) -> Iterator[str]:

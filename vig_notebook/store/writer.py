@@ -30,6 +30,9 @@ __all__ = ["FLUSH_INTERVAL_S", "MAX_QUEUED", "Writer"]
 FLUSH_INTERVAL_S: Final = 1.0
 """Text is saved this often: what a `kill -9` may cost. Oftener would be mostly commits."""
 
+GATHER_S: Final = 0.01
+"""A commit costs more than all the rest of a run, so one that starts or ends waits this long for others."""
+
 MAX_QUEUED: Final = 4000
 """Runs and questions that wait at most: several times the 1,000 runs that are ever started at once."""
 
@@ -158,13 +161,15 @@ class Writer:
         calls: list[_Call] = []
         try:
             item = self._queue.get(wait, self._time_left_s())
+            gathered_s = time.monotonic() + GATHER_S
             while item is not None:
                 if isinstance(item, Recorder):
                     item.queued = False
                     recorders.append(item)
                 else:
                     calls.append(item)
-                item = self._queue.get_nowait()
+                left_s = 0.0 if calls else gathered_s - time.monotonic()  # whoever asks does not wait
+                item = self._queue.get(wait and left_s > 0, max(left_s, 0))
         except queue.Empty:
             return recorders, calls, True
         else:

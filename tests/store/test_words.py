@@ -1,0 +1,90 @@
+"""Words are indexed late, for many runs at once; whoever searches sees no difference."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.store.runs import SERVER, come, keep, request
+from vig_notebook.run import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vig_notebook.store import Store
+
+
+def unindexed(store: Store) -> int:
+    count: int = store._ask(lambda connection: connection.execute("SELECT count(*) FROM runs_to_index").fetchone()[0])
+    return count
+
+
+def checked(store: Store) -> None:
+    """Compare the index with the rows."""
+    store._ask(
+        lambda c: c.execute("INSERT INTO runs_words (runs_words, rank) VALUES ('integrity-check', 1)").fetchall()
+    )
+
+
+def test_words_are_indexed_when_someone_searches(store: Store) -> None:
+    keep(store, "one lighthouse")
+    keep(store, "two lighthouses")
+    assert unindexed(store) == 2
+    assert len(store.search("lighthouse")) == 2
+    assert unindexed(store) == 0
+    checked(store)
+
+
+def test_words_of_many_runs_are_indexed_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.store.keeper.MAX_UNINDEXED", 3)
+    for number in range(1, 8):
+        keep(store, f"run {number}")
+        assert unindexed(store) == number % 3
+    assert len(store.search("run")) == 7
+
+
+def test_run_that_was_found_while_it_went_on_is_indexed_again(store: Store) -> None:
+    recorder = store.recorder()
+    run = Run(request("Where is the lighthouse?"), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    assert [record.text for record in store.search("lighthouse")] == [""]
+    come(run, "in Cuxhaven")
+    recorder.finish(run)
+    store._ask(lambda connection: connection.execute("UPDATE runs SET text = 'in Cuxhaven'"))
+    assert [record.text for record in store.search("lighthouse cuxhaven")] == ["in Cuxhaven"]
+    checked(store)
+
+
+@pytest.mark.parametrize("searched", [True, False])
+def test_forgotten_words_are_in_no_index(store: Store, *, searched: bool) -> None:
+    keep(store, "one lighthouse")
+    keep(store, "another lighthouse")
+    if searched:
+        store.search("lighthouse")
+    assert store.forget(store.search(limit=1)[0].id) == 1
+    assert [record.prompt for record in store.search("lighthouse")] == ["one lighthouse"]
+    checked(store)
+
+
+def test_file_that_is_locked_is_searched_without_the_index(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vig_notebook.store.opening.BUSY_TIMEOUT_S", 0.01)
+    keep(store, "a lighthouse")
+    store.flush()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert len(store.search("lighthouse")) == 1
+    other.execute("ROLLBACK")
+    other.close()
+    assert unindexed(store) == 1
+
+
+def test_word_beside_signs_is_looked_up_in_the_index(store: Store) -> None:
+    keep(store, "a -> lighthouse")
+    keep(store, "a lighthouse")
+    keep(store, "a -> tower")
+    assert [record.prompt for record in store.search("LIGHTHOUSE ->")] == ["a -> lighthouse"]
+    assert [record.prompt for record in store.search("->")] == ["a -> tower", "a -> lighthouse"]
