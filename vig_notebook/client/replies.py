@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from vig_notebook.client.refusals import page_title
@@ -33,7 +32,6 @@ HEAD_BYTES: Final = 20_000
 """Enough of an HTML page to have its title."""
 
 _BOM: Final = b"\xef\xbb\xbf"
-_FIELD: Final = re.compile(rb"(?:data|event|id|retry)(?::|\s*$)|:")
 
 Kind = Literal["unknown", "stream", "json", "html"]
 
@@ -108,12 +106,12 @@ class AnswerBody:
         if self._kind == "json":
             text = self._head.decode("utf-8", "replace") if _json(self._head) is not None else ""
         else:
-            text = _stray_text(self._head)
+            text = self._decoder.ignored_text
         if not text:
             return None
         return ProtocolError(
             f"{self._place.label} answered 200, but with no answer of a model",
-            seen=self._place.words(f"{self._content_type or 'no content type'}: {text[:2000]}"),
+            seen=self._place.words(f"{self._content_type or 'no content type'}: {text}"),
             advice="Check that the base URL is the one of an OpenAI-compatible server.",
         )
 
@@ -160,7 +158,7 @@ class AnswerBody:
         self._kind = "stream"
         self.feed, self.feed_usual = self._decoder.feed, self._decoder.feed_usual
         head = bytes(self._head)
-        del self._head[2000:]
+        self._head.clear()
         return self._decoder.feed(head)
 
     def _page(self) -> ProtocolError:
@@ -182,15 +180,6 @@ def _kind(head: bytearray) -> Kind:
     first = bytes(head.removeprefix(_BOM).lstrip()[:1])
     kinds: dict[bytes, Kind] = {b"": "unknown", b"{": "json", b"[": "json", b"<": "html"}
     return kinds.get(first, "stream")
-
-
-def _stray_text(head: bytearray) -> str:
-    """The lines of a body that are nothing in an event stream."""
-    lines = [line for line in head.removeprefix(_BOM).splitlines(keepends=True) if line.strip()]
-    if lines and not lines[-1].endswith((b"\r", b"\n")) and (len(lines) > 1 or b"data:".startswith(lines[0])):
-        lines.pop()  # the first read ended in it: it may have become a field
-    stray = [line.strip() for line in lines if not _FIELD.match(line)]
-    return b" ".join(stray).decode("utf-8", "replace")
 
 
 def _json(body: bytes | bytearray) -> object:

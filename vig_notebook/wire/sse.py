@@ -17,10 +17,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
-
 from vig_notebook.errors import TooLarge
-from vig_notebook.wire.text import well_formed
+from vig_notebook.wire.event import ServerSentEvent, encode
 
 __all__ = ["EventStreamDecoder", "ServerSentEvent", "encode"]
 
@@ -28,25 +26,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 _CR: Final = 13
 # Fits in 64 bits, and is 31,688 years: a longer row of digits has no other meaning.
 _LONGEST_RETRY_MS: Final = 10**15
+# Of what is no event stream the begin is enough to see what it is.
+_MOST_IGNORED: Final = 2_000
 # `pending_data` is for sentinels such as "data: [DONE]"; a longer line is not joined for it.
 _LONGEST_SENTINEL_BYTES: Final = 64
-
-
-class ServerSentEvent(Struct, frozen=True, gc=False):
-    """One event of a stream.
-
-    Attributes:
-        event: The type; "message" when the stream named none.
-        data: The lines of data, joined by LF.
-        id: The last event id of the stream at this event; "" when there is none.
-        retry: The reconnection time in milliseconds, when the stream has set one since the event
-            before this one; None otherwise.
-    """
-
-    event: str = "message"
-    data: str = ""
-    id: str = ""
-    retry: int | None = None
 
 
 class EventStreamDecoder:
@@ -88,6 +71,7 @@ class EventStreamDecoder:
         self._retry: int | None = None
         self._reconnection_time_ms: int | None = None
         self._too_large: TooLarge | None = None
+        self._ignored = ""
 
     @property
     def last_event_id(self) -> str:
@@ -98,6 +82,11 @@ class EventStreamDecoder:
     def reconnection_time_ms(self) -> int | None:
         """The last `retry` of the stream in milliseconds; None when it set none."""
         return self._reconnection_time_ms
+
+    @property
+    def ignored_text(self) -> str:
+        """The first lines that are nothing in an event stream: what came, when it is none; "" when all is."""
+        return self._ignored
 
     @property
     def pending_data(self) -> str | None:
@@ -254,8 +243,12 @@ class EventStreamDecoder:
                 self._set_retry(value.lstrip("0"))
             case "error" if self._lenient:
                 self._events.append(ServerSentEvent("error", value, self._last_event_id))
+            case "id" | "retry":
+                pass
             case _ if self._lenient and line.startswith("{"):
                 self._events.append(ServerSentEvent("message", line, self._last_event_id))
+            case _ if len(self._ignored) < _MOST_IGNORED and not "data:".startswith(line):
+                self._ignored += f"{line[:_MOST_IGNORED]}\n"
 
     def _set_retry(self, digits: str) -> None:
         short = len(digits) < len(str(_LONGEST_RETRY_MS))
@@ -300,24 +293,3 @@ class EventStreamDecoder:
             seen=f"more than {limit:,} bytes ({cap})",
             advice="A server that streams text has no need of it; raise the limit only for one you trust.",
         )
-
-
-def encode(event: ServerSentEvent) -> bytes:
-    """The bytes of one event, for a server. CR and CRLF in the data become LF.
-
-    A decoder gives the same event back, but for two things that the format cannot say: the id ""
-    (left out, so that an earlier id goes on) and the halves of a surrogate pair (U+FFFD).
-
-    Raises:
-        ValueError: `event` or `id` holds a line end, or `id` a NUL: a reader would not see it so.
-    """
-    if any(char in event.event + event.id for char in "\r\n") or "\0" in event.id:
-        raise ValueError("The type and the id of an event must be one line, the id without NUL")
-    lines = [f"event: {event.event}"] if event.event != "message" else []
-    if event.id:
-        lines.append(f"id: {event.id}")
-    if event.retry is not None:
-        lines.append(f"retry: {event.retry}")
-    data = event.data.replace("\r\n", "\n").replace("\r", "\n")
-    lines += [f"data: {line}" for line in data.split("\n")]
-    return well_formed("\n".join([*lines, "", ""])).encode()
