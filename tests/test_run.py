@@ -7,7 +7,8 @@ import gc
 import signal
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
@@ -17,12 +18,14 @@ from vig_notebook.chats import Chat
 from vig_notebook.engine import engine
 from vig_notebook.errors import AuthError, Truncated, VigthoriaError
 from vig_notebook.run import Plan, Run, RunState
+from vig_notebook.run.run import TURN_CHARS
 from vig_notebook.servers import DEMO
+from vig_notebook.settings import Endpoint
+from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Choice, Delta, Message
+from vig_notebook.wire.completion import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from vig_notebook.wire.chat import Delta
+    from collections.abc import AsyncIterator, Iterator
 
 
 @pytest.fixture
@@ -400,3 +403,44 @@ def test_sink_that_follows_before_the_first_step_is_told_as_any_other(slow: Demo
     turn.set()
     assert run.result(LIMIT_S).text == sink.text
     assert (sink.calls[0], sink.calls.count("start"), sink.calls[-1]) == ("start", 1, "finish")
+
+
+NOWHERE = Endpoint(base_url="http://127.0.0.1:9/v1")
+
+
+class Flood:
+    """An answer that never lets anyone else have a turn: all of it is there."""
+
+    def __init__(self, *pieces: str) -> None:
+        self._pieces = pieces
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def __aiter__(self) -> AsyncIterator[ChatCompletionChunk]:
+        for piece in self._pieces:
+            yield ChatCompletionChunk(choices=[Choice(delta=Delta(content=piece))])
+
+    def completion(self) -> Completion:
+        return Completion(text="whole")
+
+
+def test_answer_that_is_all_there_at_once_leaves_others_their_turn() -> None:
+    turns: list[int] = []
+    answer = Flood(*["x" * 1000] * 200)
+
+    async def drive() -> None:
+        run = Run(ChatRequest([Message("user", "hi")]), NOWHERE, plan=Plan(source=lambda _: answer))
+        driving = asyncio.get_running_loop().create_task(run.drive(engine()))
+        while not driving.done():
+            turns.append(run.delta_count)
+            await asyncio.sleep(0)
+        await driving
+
+    engine().run(drive()).result(LIMIT_S)
+    waits = [after - before for before, after in pairwise(turns)]
+    assert sum(waits) >= 180
+    assert max(waits) * 1000 <= TURN_CHARS + 1000

@@ -24,10 +24,12 @@ class Progress:
     Attributes:
         stream: What the answer comes from, once it is open.
         delta_count: How many deltas with text or reasoning have come.
+        char_count: How many characters they had.
     """
 
     stream: Stream | None = None
     delta_count: int = 0
+    char_count: int = 0
     _texts: list[str] = field(default_factory=list)
     _thoughts: list[str] = field(default_factory=list)
     _created: float = field(default_factory=time.monotonic)
@@ -46,8 +48,10 @@ class Progress:
         self.delta_count += 1
         if delta.content:
             self._texts.append(delta.content)
+            self.char_count += len(delta.content)
         if delta.reasoning:
             self._thoughts.append(delta.reasoning)
+            self.char_count += len(delta.reasoning)
 
     def end(self) -> None:
         """Nothing more will come."""

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
+TURN_CHARS = 16_384
+"""After this much text without a pause the others on the streaming thread, and Stop, have their turn: to render it
+takes some 30 ms, and a server that sends faster would keep them waiting for as long as it sends."""
+
 
 class Run:
     """One generation: request, state, text so far, timings, and how it ended.
@@ -261,8 +265,12 @@ class Run:
         self._progress.begin()
         async with opening as stream:
             self._progress.stream = stream
+            turn_ends = TURN_CHARS
             async for chunk in stream:
                 self._take(chunk)
+                if self._progress.char_count >= turn_ends:
+                    turn_ends = self._progress.char_count + TURN_CHARS
+                    await asyncio.sleep(0)
 
     def _say(self, status: str) -> None:
         self.status = status
