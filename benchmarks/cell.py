@@ -60,7 +60,7 @@ def main() -> None:
         playwright.chromium.launch(executable_path=path, args=FLAGS) as browser,
         browser.new_context(viewport={"width": 1280, "height": 900}) as context,
     ):
-        measure(Notebook(lab, context, "long.ipynb", "python3"))
+        measure(Notebook(lab, context.new_page(), "long.ipynb", "python3"))
 
 
 def measure(notebook: Notebook) -> None:
