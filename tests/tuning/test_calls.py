@@ -224,6 +224,14 @@ def other(prompt: str) -> str:
     return ask_model()(prompt + " once more")
 
 
+def test_recalling_leaves_a_round_alone(make: Maker, slow: Demo) -> None:
+    experiment = make("Write a poem", repeats=2, **where(slow)).run()
+    assert experiment.recall().running
+    experiment.stop()
+    assert experiment.wait(LIMIT_S)
+    assert len(experiment.responses) == 2
+
+
 def test_failed_call_raises_its_error_and_recalling_never_asks(fast: Demo) -> None:
     calls = Calls(Address(**where(fast)), MemoryLog())
     with pytest.raises(ServerError):
@@ -271,6 +279,15 @@ def test_rating_says_how_far_the_judge_agrees(make: Maker, gate: Gate) -> None:
     said = str(rating.result())
     assert "judge says the same as you on 1 of 2 pairs (50 %). The judge says the same as you on 1 of 2 pairs" in said
     assert said.endswith("and agrees with itself in 100 % of pairs, asked in both orders.")
+
+
+def test_judge_that_gave_no_score_is_in_no_agreement(make: Maker, gate: Gate) -> None:
+    prompts = {"haiku": "Write a haiku about {{ text }}", "story": "Write a long story about {{ text }}"}
+    experiment = make(prompts, data=DATA[:1], repeats=1, scorers="judge:polite?")
+    experiment.run().wait(LIMIT_S)
+    rating = experiment.rate()
+    rating.press("1")
+    assert str(rating.result()).endswith("judge has judged none of them.")
 
 
 def test_judge_of_pairs_is_stopped_and_says_what_it_has(make: Maker, fast: Demo, slow: Demo) -> None:

@@ -13,7 +13,7 @@ from vig_notebook.store import Store
 from vig_notebook.tuning.experiment import Experiment
 
 CELLS = 100
-AT_ONCE = 4
+AT_ONCE = 10
 SCRIPT = """
 import sys
 from tests.tuning.test_crash import Told, experiment
@@ -53,7 +53,7 @@ def experiment(base_url: str, key: str, store: str | Store) -> Experiment:
 
 def test_killed_experiment_asks_exactly_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
-    with demo(pace=400) as server:
+    with demo(pace=2000) as server:
         address = (server.server.base_url, server.server.token)
         root = str(Path(__file__).parents[2])
         child = subprocess.Popen(

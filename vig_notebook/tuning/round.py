@@ -95,7 +95,7 @@ class Round:
         self._calls = calls
         self._budget = budget
         self._todo = todo
-        self._answered_at: dict[str, float] = {}
+        self._given_up: dict[str, int] = {}
         self._hopeless = ""
         self._left_out = ""
         self._asked = 0
@@ -184,9 +184,9 @@ class Round:
             self._hopeless = f"The rest was not asked, since it would fail in the same way: {response.error}"
         self._take(response)
         if response.status.whole:
-            self._answered_at[cell.variant.model] = time.monotonic()
+            self._given_up[cell.variant.model] = 0
         elif response.error_kind in TOO_MANY:
-            self._leave_out(cell.variant.model, response, waits)
+            self._give_up(cell.variant.model, response.error)
 
     def skipped(self, cell: Cell) -> None:
         """Take note of a cell that was stopped before it was asked."""
@@ -204,12 +204,15 @@ class Round:
 
     # Inside.
 
-    def _leave_out(self, model: str, response: Response, waits: Waits) -> None:
-        """Ask no more cells of a model that was refused through all tries of one: a quota that is used up."""
-        tried_s = waits.retry_s + (response.latency_s or 0.0)
-        if self._answered_at.get(model, 0.0) > time.monotonic() - tried_s:
+    def _give_up(self, model: str, error: str) -> None:
+        """Leave out a model that was refused through all tries of two cells in a row: its quota is used up.
+
+        One alone may be too long for a quota that has room for the others.
+        """
+        self._given_up[model] = self._given_up.get(model, 0) + 1
+        if self._given_up[model] < 2:
             return
-        self._left_out = f"The rest of {model} was not asked, since the server refuses it: {response.error}"
+        self._left_out = f"The rest of {model} was not asked, since the server refuses it: {error}"
         for cell in self._todo:
             if cell.variant.model == model and cell.index not in self.runs:
                 self._schedule.stop(cell)
