@@ -309,15 +309,21 @@ def test_code_has_colours_that_can_be_read_in_both_themes(notebook: Notebook, th
 
 def test_narrow_window_keeps_stop_and_text_inside(notebook: Notebook) -> None:
     page = notebook.open([LOAD, POEM])
-    notebook.set_width(500)
+    notebook.set_width(400)
+    page.evaluate("() => jupyterapp.shell.collapseLeft()")
     notebook.run_cell(0)
     start_and_see_text(notebook, 1)
-    box = notebook.stop_button(1).bounding_box()
-    assert box is not None
-    assert box["x"] + box["width"] <= 500
+    notebook.wait_for_output_text(1, "lighthouse is a")
+    inside = notebook.cell(1).bounding_box()
+    assert inside is not None
+    for part in (notebook.stop_button(1), notebook.output(1).locator(".vig-answer p").first):
+        box = part.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= inside["x"] + inside["width"] <= 400
     notebook.click_stop(1)
     notebook.wait_for_output_text(1, "stopped", limit_s=2)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 500
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.evaluate("() => jupyterapp.shell.expandLeft()")
     notebook.set_width(1280)
 
 

@@ -149,6 +149,14 @@ def test_code_of_any_length_keeps_no_other_answer_waiting(monkeypatch: pytest.Mo
     assert text in html_module.unescape(record_parts(ended(text), form="code").answer)
 
 
+@pytest.mark.parametrize(("reason", "word"), [("stop", "done: an answer without text"), ("length", "done: cut at")])
+def test_answer_without_text_says_so(reason: str, word: str) -> None:
+    bundle, _ = record(ended("", finish_reason=reason))
+    assert word in bundle["text/plain"]
+    assert word in bundle["text/html"]
+    assert "without text" not in record(ended("text"))[0]["text/plain"]
+
+
 def test_words_of_the_server_are_capped() -> None:
     usage = Usage.from_dict({"completion_tokens": 7, "details": LONG})
     bundle, metadata = record(ended(model=LONG, finish_reason=LONG, usage=usage))

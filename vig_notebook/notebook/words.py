@@ -178,10 +178,9 @@ def _ending(run: Outcome) -> str:
     if INTERRUPTED in run.labels:
         return INTERRUPTED
     if run.state is RunState.DONE:
-        reason = run.completion.finish_reason
-        return {"length": "done: cut at max_tokens", "content_filter": "done: cut by the content filter"}.get(
-            reason or "", "done"
-        )
+        reasons = {"length": "done: cut at max_tokens", "content_filter": "done: cut by the content filter"}
+        reason = run.completion.finish_reason or ""
+        return reasons.get(reason, "done" if run.text_so_far else "done: an answer without text")
     if run.state is RunState.FAILED and run.error is not None:
         return f"failed: {run.error.kind.replace('_', ' ')}"
     return str(run.state).lower()
