@@ -15,6 +15,7 @@ from vig_notebook.errors import RateLimited, ServerError
 from vig_notebook.tuning.asking import Address, endpoint_of
 from vig_notebook.tuning.budget import Budget
 from vig_notebook.tuning.calls import CALLS, Calls, ModelAsk, Unasked
+from vig_notebook.tuning.experiment import Experiment
 from vig_notebook.tuning.judge import PairJudge, ask_model
 from vig_notebook.tuning.limiter import limiter_of
 from vig_notebook.tuning.log import MemoryLog
@@ -261,6 +262,7 @@ def test_pairs_of_an_experiment_are_judged_in_both_orders(make: Maker, gate: Gat
     verdicts = experiment.judge(PairJudge("longer", ask=longer))
     assert (verdicts.wins, verdicts.losses, verdicts.ties, verdicts.self_agreement) == (3, 0, 0, 1.0)
     assert gate.judged == 6
+    assert experiment.progress.tokens > int(experiment.df.tokens_in.sum() + experiment.df.tokens_out.sum())
     experiment.judge(PairJudge("longer", ask=longer))
     assert gate.judged == 6  # kept, as every answer
 
@@ -290,7 +292,10 @@ def test_judge_that_gave_no_score_is_in_no_agreement(make: Maker, gate: Gate) ->
     assert str(rating.result()).endswith("judge has judged none of them.")
 
 
-def test_judge_of_pairs_is_stopped_and_says_what_it_has(make: Maker, fast: Demo, slow: Demo) -> None:
+@pytest.mark.parametrize("stop", [Experiment.stop, lambda _experiment: engine().stop_all()])
+def test_judge_of_pairs_is_stopped_and_says_what_it_has(
+    make: Maker, fast: Demo, slow: Demo, stop: Callable[[Experiment], object]
+) -> None:
     prompts = {"haiku": "Write a haiku about {{ text }}", "story": "Write a long story about {{ text }}"}
     experiment = make(prompts, data=DATA, repeats=1)
     experiment.run().wait(LIMIT_S)
@@ -300,10 +305,11 @@ def test_judge_of_pairs_is_stopped_and_says_what_it_has(make: Maker, fast: Demo,
     rating.press("1")
     assert str(rating.result()).endswith("The judge has judged none of them.")
     wait_for(lambda: any("judge" in run.labels for run in engine().runs))
-    judging.stop()
+    stop(experiment)
     judging.wait()
     assert rating.verdicts().failed == 3
     assert judging.first_error() == "Unasked: The judge was stopped"
+    assert judging.stop not in engine().askers
 
 
 def test_interrupt_stops_the_judge_of_pairs(

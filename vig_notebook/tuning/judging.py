@@ -87,9 +87,16 @@ class PairJudging:
             one: threads.submit(judge.judge, one.left.output, one.right.output, one.example.variables) for one in pairs
         }
         threads.shutdown(wait=False)
+        engine().askers.add(self.stop)
+        for future in self._judged.values():
+            future.add_done_callback(self._forget_when_done)
+
+    def _forget_when_done(self, _future: Judged) -> None:
+        if all(future.done() for future in self._judged.values()):
+            engine().askers.discard(self.stop)
 
     def stop(self) -> None:
-        """Stop its calls; what was judged stays."""
+        """Stop its calls; what was judged stays. Whoever stops all runs does so, too."""
         engine().loop.call_soon_threadsafe(self._calls.stop)
 
     def wait(self) -> None:

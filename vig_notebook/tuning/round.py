@@ -147,11 +147,6 @@ class Round:
         return self._hopeless or self._budget.note or self._left_out
 
     @property
-    def judge_tokens(self) -> int:
-        """What the judges' calls took, in and out."""
-        return self._calls.tokens
-
-    @property
     def eta_s(self) -> float | None:
         """Seconds left, about, at the pace so far."""
         left = self._schedule.waiting + len(self.runs)

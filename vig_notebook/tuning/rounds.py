@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self, cast
 
+from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
 from vig_notebook.tuning.asking import Asking
 from vig_notebook.tuning.budget import Budget
@@ -65,7 +66,7 @@ class Rounds:
         self._budget = budget
         self._responses: dict[int, Response] = {}
         self._observers: list[Observer] = []
-        self._judge_tokens = 0
+        self._calls: list[Calls] = []
         self._round: Round | None = None
 
     def run(self) -> Self:
@@ -104,6 +105,9 @@ class Rounds:
         """Stop a cell, or all that have no answer yet and the judges; returns at once. What came of them is kept."""
         if self._round is not None:
             self._round.stop(cell)
+        if cell is None:
+            for calls in self._calls:
+                engine().loop.call_soon_threadsafe(calls.stop)
 
     def retry(self, cell: Cell) -> None:
         """Ask a cell again that failed or was stopped; returns at once."""
@@ -156,13 +160,15 @@ class Rounds:
             recalls_only: Answer from the log only.
             budget: What they are counted in; by default one of their own.
         """
-        return Calls(
+        made = Calls(
             self._address,
             self._log,
             max_concurrency=self._max_concurrency,
             budget=budget or Budget(self._budget),
             recalls_only=recalls_only,
         )
+        self._calls.append(made)
+        return made
 
     def watch(self, observer: Observer) -> None:
         """Have an observer told of every cell from the next round on."""
@@ -194,9 +200,8 @@ class Rounds:
     def progress(self) -> Progress:
         """How far it is."""
         own = [one for one in self.responses if one.cell.variant.prompt not in self._layout.reference]
-        now = self._round.judge_tokens if self._round is not None else 0
-        total = len(self._layout.own_cells)
-        return progress_of(own, total, self._round, judge_tokens=self._judge_tokens + now)
+        judge_tokens = sum(calls.tokens for calls in self._calls)
+        return progress_of(own, len(self._layout.own_cells), self._round, judge_tokens=judge_tokens)
 
     @property
     def _unscored(self) -> list[Response]:
@@ -237,7 +242,6 @@ class Rounds:
     def _begin(
         self, asking: Asking, todo: Sequence[Cell], answered: Sequence[Response], *, recalls_only: bool = False
     ) -> None:
-        self._judge_tokens += self._round.judge_tokens if self._round is not None else 0
         budget = Budget(self._budget)
         calls = self.calls(recalls_only=recalls_only, budget=budget)
         self._round = Round(
