@@ -15,6 +15,7 @@ from vig_notebook.run.plan import Plan
 from vig_notebook.run.progress import Progress
 from vig_notebook.run.state import RunState
 from vig_notebook.run.verdict import verdict
+from vig_notebook.run.waiting import refuse_endless_wait
 from vig_notebook.wire.accumulate import Completion
 from vig_notebook.wire.chat import Delta
 
@@ -183,10 +184,7 @@ class Run:
         """
         if self._end.reached:
             return True
-        if self._pid != os.getpid():
-            raise RuntimeError("a run belongs to the process that started it: a forked child cannot wait for it")
-        if self._task is not None and _is_running(self._task.get_loop()):
-            raise RuntimeError("a run cannot be waited for on the streaming thread: use `await run` there")
+        refuse_endless_wait(self._pid, self._task)
         try:
             return self._end.wait(timeout_s)
         except KeyboardInterrupt:
@@ -295,13 +293,10 @@ class Run:
             self.error.completion = self._completion
         self.status = ""
         self._outlets.finish(self)
-        self._let_go()
-        self._end.reach()
-
-    def _let_go(self) -> None:
-        """Keep the answer and nothing that it came by: a notebook holds its runs for as long as it is open."""
+        # The answer is kept and nothing that it came by: a notebook holds its runs for as long as it is open.
         self._progress.let_go()
         self._plan, self._task = Plan(), None
+        self._end.reach()
 
     async def _wait_in_loop(self) -> Completion:
         try:
@@ -310,10 +305,3 @@ class Run:
             self.stop()
             raise
         return self.result(0)
-
-
-def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
