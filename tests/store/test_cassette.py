@@ -77,6 +77,17 @@ def test_cassette_can_be_imported(store: Store, tmp_path: Path) -> None:
     copy.close()
 
 
+def test_cassette_imported_where_its_answers_are_known_adds_none(store: Store, tmp_path: Path) -> None:
+    keep(store, "Hi", "Hello")
+    store.export_cassette(tmp_path / "c.jsonl")
+    keep(store, "other")
+    store.export_cassette(tmp_path / "d.jsonl")
+    assert (store.import_(tmp_path / "c.jsonl"), len(store.search())) == (0, 2)
+    copy = Store.read(tmp_path / "c.jsonl")
+    assert (copy.import_(tmp_path / "d.jsonl"), len(copy.search())) == (1, 2)
+    copy.close()
+
+
 def test_import_of_a_run_that_failed_gives_no_answer(store: Store, tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text(HEAD + '{"id": "x", "state": "failed", "key": "k", "any_server_key": "a"}\n')
     assert store.import_(tmp_path / "x.jsonl") == 1

@@ -64,7 +64,9 @@ def test_kill_mid_stream_costs_at_most_the_last_second(path: Path) -> None:
     assert text_of(said[-1][0] + 1000).startswith(record.text)
     kept = max(number for number, moment in said if moment < said[-1][1] - LAST_S)
     assert record.text.startswith(text_of(kept))
-    assert record.ended_at is not None
+    assert record.delta_count is not None
+    assert 0 <= record.delta_count - len(record.text.split()) <= 10  # of a last piece that was not whole
+    assert record.total_s == pytest.approx(said[-1][1] - said[0][1], abs=LAST_S)
     assert store._ask(lambda c: c.execute("PRAGMA integrity_check").fetchone()[0]) == "ok"
     assert store.search("tell")[0].prompt == "tell me"
     store.close()
@@ -91,9 +93,9 @@ def unended(path: Path, process: Process, created_at: str = "2026-01-01T00:00:00
         "UPDATE runs SET state = 'streaming', ended_at = NULL, host = ?, pid = ?, process_start = ?, created_at = ?",
         (process.host, process.pid, process.started, created_at),
     )
-    for day, *part in ((2, "so ", "r"), (3, "far", "")):
+    for day, *part in ((2, "so ", "r", 2), (3, "far", "", 3)):
         connection.execute(
-            "INSERT INTO text_parts (run, written_at, text, reasoning) SELECT number, ?, ?, ? FROM runs",
+            "INSERT INTO text_parts (run, written_at, text, reasoning, delta_count) SELECT number, ?, ?, ?, ? FROM runs",
             (f"2026-02-0{day}T00:00:00.000+00:00", *part),
         )
     connection.close()
@@ -114,6 +116,7 @@ def test_row_of_a_dead_process_becomes_interrupted_with_its_text(path: Path) -> 
     assert (record.state, record.text, record.reasoning) == ("interrupted", "so far", "r")
     assert record.ended_at is not None
     assert record.ended_at.isoformat() == "2026-02-03T00:00:00+00:00"
+    assert (record.total_s, record.delta_count) == (33 * 86400.0, 3)
     assert record.key is not None
     assert store.find(record.key) is None
     store.close()

@@ -20,6 +20,7 @@ from vig_notebook.store import Replaying, default_store, run_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     Say = Callable[[str], None]
 
@@ -133,9 +134,17 @@ def _where() -> str:
     if store.path is None:
         return "no log is kept; %vigthoria log PATH keeps one"
     store.flush()
-    size_mb = store.path.stat().st_size / 1e6 if store.path.exists() else 0
-    lines = [f"the log is {store.path}, {size_mb:.1f} MB", *([run_log().warning] if run_log().warning else [])]
-    return "\n".join(str(line) for line in lines)
+    lines = [f"the log is {store.path}{_size(store.path)}", run_log().warning]
+    return "\n".join(line for line in lines if line)
+
+
+def _size(path: Path) -> str:
+    """How large the log is; nothing where there is no file."""
+    files = [path.with_name(path.name + end) for end in ("", "-wal")]
+    size_kb = sum(file.stat().st_size for file in files if file.exists()) / 1000
+    if not size_kb:
+        return ""
+    return f", {size_kb / 1000:.1f} MB" if size_kb >= 1000 else f", {size_kb:.0f} kB"
 
 
 def _runs(count: int) -> str:

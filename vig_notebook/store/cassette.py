@@ -114,13 +114,10 @@ def claimed(path: Path) -> Iterator[Path]:
         raise ConfigError("The runs cannot be written", seen=f"{path}: {error.strerror}") from None
 
 
-def import_runs(connection: sqlite3.Connection, path: Path, *, but: Collection[str] = ()) -> int:
+def import_runs(connection: sqlite3.Connection, path: Path) -> int:
     """Read runs from a file of either kind; a run that is there already is left as it is.
 
-    Args:
-        connection: The log.
-        path: The file.
-        but: Keys whose answers are left out.
+    An answer of a cassette is there already when there is any whole answer to its request.
 
     Returns:
         How many runs are new.
@@ -136,7 +133,7 @@ def import_runs(connection: sqlite3.Connection, path: Path, *, but: Collection[s
                 row = _read_line(line, path=path, number=number)
                 if number == 1:
                     _check_format(row, path)
-                elif str(row.get("key")) not in but:
+                else:
                     new += _insert(connection, {name: row[name] for name in row if name in known})
     except OSError as error:
         raise ConfigError("The runs cannot be read", seen=f"{path}: {error.strerror}") from None
@@ -207,6 +204,8 @@ def _check_format(row: Mapping[str, object], path: Path) -> None:
 def _insert(connection: sqlite3.Connection, row: dict[str, object]) -> int:
     """Put in a run; one of a cassette has neither id nor times of its own: its key is its name."""
     moment = now()
+    if "id" not in row and connection.execute("SELECT 1 FROM runs WHERE key = ?", (row.get("key"),)).fetchone():
+        return 0
     whole = {"id": row.get("key"), "created_at": moment, "state": "done", **row}
     whole.setdefault("ended_at", whole["created_at"])
     if whole["state"] != "done":  # of an older log; only a whole answer is one to answer from

@@ -53,9 +53,14 @@ def _dead(connection: sqlite3.Connection) -> list[int]:
 
 def _interrupt(connection: sqlite3.Connection, number: int) -> None:
     text, reasoning = text_so_far(connection, number)
+    (created_at,) = connection.execute("SELECT created_at FROM runs WHERE number = ?", (number,)).fetchone()
+    last, count = connection.execute(
+        "SELECT coalesce(max(written_at), ?), max(delta_count) FROM text_parts WHERE run = ?", (created_at, number)
+    ).fetchone()
+    took = datetime.fromisoformat(last) - datetime.fromisoformat(created_at)
     connection.execute(
-        "UPDATE runs SET state = 'interrupted', text = ?, reasoning = ?, ended_at = coalesce("
-        "(SELECT max(written_at) FROM text_parts WHERE run = number), created_at) WHERE number = ?",
-        (clean(text, ()), clean(reasoning, ()), number),
+        "UPDATE runs SET state = 'interrupted', text = ?, reasoning = ?, delta_count = ?, ended_at = ?, total_s = ?"
+        " WHERE number = ?",
+        (clean(text, ()), clean(reasoning, ()), count, last, took.total_seconds(), number),
     )
     connection.execute("DELETE FROM text_parts WHERE run = ?", (number,))

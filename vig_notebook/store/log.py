@@ -11,8 +11,8 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.store import cassette, search
 from vig_notebook.store.forget import chosen, forget_runs
 from vig_notebook.store.identity import Repeats
-from vig_notebook.store.marks import set_label
 from vig_notebook.store.keeper import Keeper
+from vig_notebook.store.marks import set_label
 from vig_notebook.store.opening import OFF, log_path
 from vig_notebook.store.recorder import Recorder
 from vig_notebook.store.search import Query, parse_moment

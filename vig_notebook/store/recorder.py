@@ -135,9 +135,9 @@ class Recorder:
         if whole or part:
             secrets = secrets_of(run)
             connection.execute(
-                "INSERT INTO text_parts (run, written_at, text, reasoning)"
-                " SELECT number, ?, ?, ? FROM runs WHERE id = ?",
-                (now(), clean(whole, secrets), clean(part, secrets), run.id),
+                "INSERT INTO text_parts (run, written_at, text, reasoning, delta_count)"
+                " SELECT number, ?, ?, ?, ? FROM runs WHERE id = ?",
+                (now(), clean(whole, secrets), clean(part, secrets), self._next_deltas, run.id),
             )
             if self._saved_chars == (0, 0):
                 connection.execute("UPDATE runs SET state = 'streaming' WHERE id = ?", (run.id,))

@@ -80,6 +80,7 @@ DROP TRIGGER IF EXISTS runs_words_insert;
 DROP TRIGGER IF EXISTS runs_words_delete;
 DROP TRIGGER IF EXISTS runs_words_update;
 CREATE TABLE runs_to_index (number INTEGER PRIMARY KEY);
+ALTER TABLE text_parts ADD COLUMN delta_count INTEGER;
 UPDATE runs SET key = NULL, any_server_key = NULL WHERE state <> 'done' AND key IS NOT NULL;
 """
 

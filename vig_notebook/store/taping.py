@@ -50,8 +50,8 @@ class Tape:
         begun_s = time.monotonic()
         try:
             with claimed(self._path) as fresh:
-                if _stamp(self._path) != self._seen:
-                    self._take_over(connection)
+                if _stamp(self._path) not in {None, self._seen}:
+                    import_runs(connection, self._path)  # of two answers to one request ours stays
                 write_cassette(connection, fresh)
                 written = _stamp(fresh)
         except ConfigError as error:
@@ -60,12 +60,6 @@ class Tape:
             self.changed, self.warning, self._seen = False, None, written
         now_s = time.monotonic()
         self._next_s = now_s + (PAUSE_S if self.changed else SHARE * (now_s - begun_s))
-
-    def _take_over(self, connection: sqlite3.Connection) -> None:
-        """Read what is in the file and not here; of two answers to one request ours stays."""
-        if self._path.exists():
-            keys = connection.execute("SELECT key FROM runs WHERE state = 'done' AND key IS NOT NULL").fetchall()
-            import_runs(connection, self._path, but=frozenset(key for (key,) in keys))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
