@@ -95,7 +95,8 @@ def unended(path: Path, process: Process, created_at: str = "2026-01-01T00:00:00
     )
     for day, *part in ((2, "so ", "r", 2), (3, "far", "", 3)):
         connection.execute(
-            "INSERT INTO text_parts (run, written_at, text, reasoning, delta_count) SELECT number, ?, ?, ?, ? FROM runs",
+            "INSERT INTO text_parts (run, written_at, text, reasoning, delta_count)"
+            " SELECT number, ?, ?, ?, ? FROM runs",
             (f"2026-02-0{day}T00:00:00.000+00:00", *part),
         )
     connection.close()
