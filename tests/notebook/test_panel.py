@@ -471,6 +471,7 @@ def test_record_sends_only_the_page_that_has_changed(shell: InteractiveShell) ->
 
 
 def test_record_is_closed_html_and_reads_as_text(panel: Panel) -> None:
+    assert bundle(panel.chat, [])[0]["text/plain"] == "Conversation: nothing asked yet"
     _ = panel.send("<script>alert(1)</script> **bold**").result(LIMIT_S)
     data, metadata = bundle(panel.chat, panel.chat.turns)
     assert "<script" not in data["text/html"]

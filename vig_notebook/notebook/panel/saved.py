@@ -104,7 +104,8 @@ def bundle(chat: Chat, turns: Sequence[Turn], *, page: int = 0) -> tuple[dict[st
 
 
 def _head(chat: Chat) -> str:
-    return f"Conversation {chat.name}" if chat.name else "Conversation"
+    name = f"Conversation {chat.name}".rstrip()
+    return name if chat.turns else f"{name}: nothing asked yet"
 
 
 def _place(chat: Chat, turn: Turn) -> tuple[int, int]:
