@@ -84,13 +84,14 @@ def run_grid(magic: Defaults, options: argparse.Namespace, line: str, text: str,
     _refuse_what_no_grid_has(options)
     cell = _Cell(magic, options, user_variables(shell))
     book = workbook()
-    if options.name in book.experiments:
-        book.experiments[options.name].stop()  # its view is gone with the cell's output
+    here = place_of(shell).get("cell")
+    if options.name:
+        book.make_way(options.name, cell=here)
     # A program runs a notebook from its top: its versions are those that it writes.
     if options.name and front_end(shell) is not FrontEnd.HEADLESS and (earlier := book.recall(options.name)):
         _say_earlier(options.name, earlier)
     experiment = _experiment(cell, *_prompts(cell, text, book), line=line)
-    book.keep(experiment, line=line)
+    book.keep(experiment, line=line, cell=here)
     ask_or_plan(experiment, shell, options, plain=(options.format or magic.format) == "text")
     return experiment
 

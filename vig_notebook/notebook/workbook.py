@@ -30,13 +30,32 @@ class Workbook:
         self.experiments: dict[str, Experiment] = {}
         self.log = as_log(None)
         self._lines: dict[str, str] = {}
+        self._cells: dict[str, str | None] = {}
 
-    def keep(self, experiment: Experiment, *, line: str) -> None:
-        """Keep an experiment, and the options of the cell it comes from."""
+    def keep(self, experiment: Experiment, *, line: str, cell: str | None = None) -> None:
+        """Keep an experiment, the options of the cell it comes from, and the cell's id where it is known."""
         self.experiments[experiment.name] = experiment
+        self._cells[experiment.name] = cell
         for prompt in self._own(experiment):
             self.experiments[prompt.label] = experiment
             self._lines[prompt.label] = line
+
+    def make_way(self, name: str, *, cell: str | None) -> None:
+        """Have the experiment of this name ended before a cell asks the next.
+
+        A cell that is run again replaces what it has asked before, which is stopped: its view is gone with the cell's
+        output. Another cell, as when all cells are run, is held against the answers: it waits for them.
+
+        Raises:
+            KeyboardInterrupt: Interrupted while waiting; the experiment is stopped.
+        """
+        known = self.experiments.get(name)
+        if known is None or not known.running:
+            return
+        if cell is None or cell == self._cells.get(name):
+            known.stop()
+        else:
+            known.wait()
 
     def recall(self, name: str) -> list[Prompt]:
         """Take over the versions of a prompt that other kernels have written; gives those that were not here."""
