@@ -242,7 +242,9 @@ def test_holdout_needs_something_set_aside(shell: InteractiveShell, capsys: pyte
 def test_judge_of_pairs_is_named_on_the_line(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
     cell(shell, "--repeats 1 --name s", "Say hello")
     cell(shell, "--repeats 1 --name s", "Write a haiku")
-    assert "0 wins, 0 losses, 0 ties, 1 not judged" in said_by(shell, capsys, "rate s --judge 'which is shorter'")
+    assert "0 wins, 0 losses, 0 ties, 1 not judged (ValueError: the judge" in said_by(
+        shell, capsys, "rate s --judge 'which is shorter'"
+    )
 
 
 def test_more_than_200_calls_are_planned_and_not_asked(

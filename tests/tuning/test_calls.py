@@ -338,4 +338,12 @@ def test_criterion_alone_makes_a_judge(make: Maker, gate: Gate) -> None:
     prompts = {"haiku": "Write a haiku about {{ text }}", "story": "Write a long story about {{ text }}"}
     experiment = make(prompts, data=DATA[:1], repeats=1)
     experiment.run().wait(LIMIT_S)
-    assert "1 not judged" in str(experiment.judge("Which is longer?"))
+    why = "1 not judged (ValueError: the judge chose neither A nor B, but 'NONE')"
+    assert why in str(experiment.judge("Which is longer?"))
+    rating = experiment.rate(judge="Which is longer?")
+    rating.press("1")
+    assert rating._judging is not None
+    rating._judging.wait()
+    assert str(rating.result()).endswith(
+        "The judge has judged none of them (ValueError: the judge chose neither A nor B, but 'NONE')."
+    )

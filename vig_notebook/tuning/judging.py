@@ -35,6 +35,7 @@ class PairVerdicts:
         self_agreement: The share of the pairs it was asked that it judged the same in both orders; NaN without any.
         failed: Pairs that could not be judged, or not yet.
         p_value: Of the exact sign test; ties are left out.
+        why: Why a pair could not be judged; empty when all could.
     """
 
     wins: int
@@ -43,9 +44,10 @@ class PairVerdicts:
     self_agreement: float
     failed: int
     p_value: float
+    why: str = ""
 
     @classmethod
-    def of(cls, judged: Iterable[tuple[int, bool | None] | None]) -> PairVerdicts:
+    def of(cls, judged: Iterable[tuple[int, bool | None] | None], *, why: str = "") -> PairVerdicts:
         """Count verdicts: the better side and whether both orders agree; None where there is none."""
         all_of_them = list(judged)
         found = [one for one in all_of_them if one is not None]
@@ -58,11 +60,12 @@ class PairVerdicts:
             self_agreement=sum(asked) / len(asked) if asked else math.nan,
             failed=len(all_of_them) - len(found),
             p_value=statistics.sign_test(wins, losses),
+            why=why,
         )
 
     def __str__(self) -> str:
         counts = f"{_count(self.wins, 'win')}, {_count(self.losses, 'loss', 'losses')}, {_count(self.ties, 'tie')}"
-        failed = f", {self.failed} not judged" if self.failed else ""
+        failed = f", {self.failed} not judged{_because(self.why)}" if self.failed else ""
         test = f"p = {self.p_value:.3f} by the exact sign test without the ties"
         itself = "" if math.isnan(self.self_agreement) else f" The judge {_with_itself(self.self_agreement)}."
         return f"{counts}{failed} ({test}).{itself}"
@@ -132,26 +135,34 @@ class Agreement:
         same: Pairs of which both say the same.
         pairs: Pairs that both have judged.
         self_agreement: With itself in both orders; NaN where it was not asked twice.
+        why: Why a pair could not be judged; empty when all could.
     """
 
     name: str
     same: int
     pairs: int
     self_agreement: float
+    why: str = ""
 
     def __str__(self) -> str:
         if not self.pairs:
-            return f"{self.name} has judged none of them."
+            return f"{self.name} has judged none of them{_because(self.why)}."
         itself = "" if math.isnan(self.self_agreement) else f", and {_with_itself(self.self_agreement)}"
         share = f"{100 * self.same / self.pairs:.0f} %"
         return f"{self.name} says the same as you on {self.same} of {_count(self.pairs, 'pair')} ({share}){itself}."
 
 
-def agreement(name: str, sides: Iterable[tuple[int, int | None]], self_agreement: float = math.nan) -> Agreement:
+def agreement(
+    name: str, sides: Iterable[tuple[int, int | None]], *, self_agreement: float = math.nan, why: str = ""
+) -> Agreement:
     """Compare sides: what the person says, and what the judge says or None; 1, -1, or 0 for a tie."""
     both = [(person, judge) for person, judge in sides if judge is not None]
     same = sum(person == judge for person, judge in both)
-    return Agreement(name=name, same=same, pairs=len(both), self_agreement=self_agreement)
+    return Agreement(name=name, same=same, pairs=len(both), self_agreement=self_agreement, why=why)
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
 
 
 def _with_itself(share: float) -> str:

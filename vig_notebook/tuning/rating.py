@@ -171,7 +171,8 @@ class Rating:
 
     def verdicts(self) -> PairVerdicts:
         """What the judge says of the pairs so far, for the variant against the other."""
-        return PairVerdicts.of(self._turned(pair) for pair in self.pairs)
+        why = self._judging.first_error() if self._judging is not None else ""
+        return PairVerdicts.of(map(self._turned, self.pairs), why=why)
 
     def _turned(self, pair: Pair) -> tuple[int, bool | None] | None:
         verdict = self._judging.verdict(pair) if self._judging is not None else None
@@ -186,7 +187,9 @@ class Rating:
         ]
         if self._judging is not None:
             sides = [(side, (self._judging.verdict(pair) or (None,))[0]) for pair, side in votes]
-            found.append(agreement("The judge", sides, self.verdicts().self_agreement))
+            all_of_them = self.verdicts()
+            own = all_of_them.self_agreement
+            found.append(agreement("The judge", sides, self_agreement=own, why=all_of_them.why))
         return found
 
     def _undo(self) -> bool:
