@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vig_notebook.wire.accumulate import CompletionBuilder
-from vig_notebook.wire.chat import decode_chunk
+from vig_notebook.wire.chat import decode_chunk, decode_usual
 from vig_notebook.wire.sse import EventStreamDecoder
 
 if TYPE_CHECKING:
@@ -80,8 +80,13 @@ def read_ours(reads: list[bytes]) -> str:
     """The same through the rooms of the wire."""
     decoder, builder = EventStreamDecoder(lenient=True), CompletionBuilder()
     for data in reads:
-        for event in decoder.feed(data):
-            builder.add(decode_chunk(event.data, event=event.event))
+        texts = decoder.feed_usual(data)
+        if texts is not None:
+            for text in texts:
+                builder.add_usual(decode_usual(text))
+        else:
+            for event in decoder.feed(data):
+                builder.add(decode_chunk(event.data, event=event.event))
     return builder.text
 
 

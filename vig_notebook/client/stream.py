@@ -177,7 +177,7 @@ class ChatStream:
 
     def _usual_chunks_of(self, texts: list[str]) -> Iterator[ChatCompletionChunk]:
         """The chunks of one read of a stream that is under way: the path of nearly every token."""
-        usual, add = decode_usual, self._builder.add
+        usual, add = decode_usual, self._builder.add_usual
         before = self._builder.delta_count
         chunk = None
         for text in texts:
@@ -187,8 +187,9 @@ class ChatStream:
                 if is_done(text):
                     yield from self._done()
                     return
-                chunk = decode_chunk(text)
-            yield add(chunk)
+                yield self._builder.add(chunk := decode_chunk(text))
+            else:
+                yield add(chunk)
         if self._builder.delta_count > before:
             self._progress()
         if chunk is not None:

@@ -10,7 +10,7 @@ from vig_notebook.errors import TooLarge
 from vig_notebook.wire.chunk import ChatCompletionChunk, Choice, Delta, FunctionCall, ToolCall
 from vig_notebook.wire.completion import Completion, CompletionChoice, Timings
 from vig_notebook.wire.reported import Reported, server_reported_error
-from vig_notebook.wire.text import GrowingText
+from vig_notebook.wire.text import PIECES_OF_A_BLOCK, GrowingText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,10 +74,34 @@ class CompletionBuilder:
             TooLarge: there is no room for it; nothing of it was put to the answer.
             ServerReportedError: its finish reason is "error"; it was put to the answer.
         """
+        self._make_room(chunk)
+        self._note(chunk)
+        failed = False
+        for choice in chunk.choices:
+            growing = self._choices.get(choice.index)
+            if growing is None:
+                growing = self._choices[choice.index] = _GrowingChoice(choice.index)
+            self._delta_count += any(_texts(choice.delta))
+            growing.add(choice)
+            failed = failed or choice.finish_reason == "error"
+        first = self._choices.get(0)
+        self._plain = first.text if first is not None and not first.text.held else None
+        if self._plain is not None:
+            self._plain.join()
+        if failed:
+            raise server_reported_error(Reported('the finish reason is "error"', code="error"))
+        return chunk
+
+    def add_usual(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
+        """`add` for what `wire.chat.decode_usual` gave: the path of nearly every token.
+
+        Raises:
+            TooLarge, ServerReportedError: as `add`.
+        """
         plain = self._plain
-        choices = chunk.choices
+        choices = chunk.choices  # one at most
         # Nearly every chunk is a piece of text for choice 0 and nothing else.
-        if plain is not None and len(choices) == 1 and chunk.usage is None and not chunk.extra:
+        if plain is not None and choices and chunk.usage is None:
             choice = choices[0]
             delta = choice.delta
             text = delta.content
@@ -92,13 +116,15 @@ class CompletionBuilder:
                 try:
                     size = self._size_bytes + (len(text) if text.isascii() else len(text.encode()))
                 except UnicodeEncodeError:
-                    return self._add_any(chunk)
+                    return self.add(chunk)
                 if size <= self._max_text_bytes:
                     self._size_bytes = size
-                    self._delta_count += 1
-                    plain.add_well_formed(text)
+                    self._delta_count = count = self._delta_count + 1
+                    plain.append(text)
+                    if not count % PIECES_OF_A_BLOCK:
+                        plain.join()
                     return chunk
-        return self._add_any(chunk)
+        return self.add(chunk)
 
     def mark_done(self) -> ChatCompletionChunk | None:
         """Note that `[DONE]` came. A chunk with what was still held back, if something was."""
@@ -130,23 +156,6 @@ class CompletionBuilder:
             timings=timings or Timings(),
             delta_count=self._delta_count,
         )
-
-    def _add_any(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
-        self._make_room(chunk)
-        self._note(chunk)
-        failed = False
-        for choice in chunk.choices:
-            growing = self._choices.get(choice.index)
-            if growing is None:
-                growing = self._choices[choice.index] = _GrowingChoice(choice.index)
-            self._delta_count += any(_texts(choice.delta))
-            growing.add(choice)
-            failed = failed or choice.finish_reason == "error"
-        first = self._choices.get(0)
-        self._plain = first.text if first is not None and not first.text.held else None
-        if failed:
-            raise server_reported_error(Reported('the finish reason is "error"', code="error"))
-        return chunk
 
     def _make_room(self, chunk: ChatCompletionChunk) -> None:
         indices = {choice.index for choice in chunk.choices}

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["GrowingText", "well_formed", "well_formed_json"]
+__all__ = ["PIECES_OF_A_BLOCK", "GrowingText", "well_formed", "well_formed_json"]
 
 # What servers nest is under ten deep; json.dumps and whoever reads it later go on for about 1,000.
 _DEEPEST: Final = 64
-_PIECES_OF_A_BLOCK: Final = 4096
+
+PIECES_OF_A_BLOCK: Final = 4096
+"""A piece costs 50 bytes beside its letters: so many are joined to one."""
 
 
 def well_formed(text: str) -> str:
@@ -47,14 +49,17 @@ class GrowingText:
 
     Attributes:
         held: The first half of a pair whose second half has not come yet, or "".
+        append: Puts a piece to the end that is known to be well formed, while nothing is held: the path of nearly
+            every token. Whoever calls it calls `join` now and then.
     """
 
-    __slots__ = ("_pieces", "_whole_blocks", "held")
+    __slots__ = ("_pieces", "_whole_blocks", "append", "held")
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
         self._whole_blocks = 0
         self.held = ""
+        self.append = self._pieces.append
 
     def __str__(self) -> str:
         # Changes nothing: whoever adds may be at it in another thread.
@@ -68,15 +73,15 @@ class GrowingText:
         self.held = piece[-1] if "\ud800" <= piece[-1] <= "\udbff" else ""
         piece = well_formed(piece[:-1] if self.held else piece)
         if piece:
-            self.add_well_formed(piece)
+            self.append(piece)
+            self.join()
         return piece
 
-    def add_well_formed(self, piece: str) -> None:
-        """Put a piece to the end that is known to be well formed, while nothing is held."""
+    def join(self) -> None:
+        """Join the pieces, once they are many."""
         pieces = self._pieces
-        pieces.append(piece)
-        if len(pieces) - self._whole_blocks >= _PIECES_OF_A_BLOCK:
-            # A piece costs 50 bytes beside its letters. One assignment: a reader sees either or.
+        if len(pieces) - self._whole_blocks >= PIECES_OF_A_BLOCK:
+            # One assignment: a reader sees either or.
             pieces[self._whole_blocks :] = ["".join(pieces[self._whole_blocks :])]
             self._whole_blocks += 1
 
