@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vig_notebook.demo.__main__ import main
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,12 +43,18 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate()
 
 
-def test_curl_line_pasted_into_a_shell_streams_an_answer() -> None:
+@pytest.fixture(scope="module")
+def printed() -> Iterator[str]:
+    """What a server prints that answers as fast as it can; it runs meanwhile."""
+    with running("--pace", "0") as (_, text):
+        yield text
+
+
+def test_curl_line_pasted_into_a_shell_streams_an_answer(printed: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    with running("--pace", "0") as (_, printed):
-        line = printed[printed.index("curl ") :]
-        shown = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    line = printed[printed.index("curl ") :]
+    shown = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=LIMIT_S, check=True)
     events = [event[6:] for event in shown.stdout.split("\n\n") if event]
     assert events[-1] == "[DONE]"
     chunks = [json.loads(event) for event in events[:-1]]
@@ -55,10 +63,9 @@ def test_curl_line_pasted_into_a_shell_streams_an_answer() -> None:
     assert "echnology" in text
 
 
-def test_address_key_and_curl_line_are_printed() -> None:
-    with running("--pace", "0") as (_, printed):
-        key = re.search(r"key +(\S+)", printed)
-        address = re.search(r"address +(http://127\.0\.0\.1:\d+/v1)", printed)
+def test_address_key_and_curl_line_are_printed(printed: str) -> None:
+    key = re.search(r"key +(\S+)", printed)
+    address = re.search(r"address +(http://127\.0\.0\.1:\d+/v1)", printed)
     assert key is not None
     assert address is not None
     assert f'curl {address[1]}/chat/completions \\\n  -H "Authorization: Bearer {key[1]}" \\\n' in printed
@@ -72,20 +79,23 @@ def test_interrupt_ends_it_without_a_word(name: signal.Signals) -> None:
     assert (process.returncode, printed.strip(), errors) == (0, "", "")
 
 
-def test_taken_port_is_a_sentence() -> None:
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
+    """The exit code and the words of a server that does not start."""
+    monkeypatch.setattr(sys, "argv", ["demo", *options])
+    return main(), capsys.readouterr().err
+
+
+def test_taken_port_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        ended = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith(f"The demo server cannot listen on port {port} (")
-    assert "Traceback" not in ended.stderr
+        code, words = complaint(monkeypatch, capsys, "--port", port)
+    assert code == 1
+    assert words.startswith(f"The demo server cannot listen on port {port} (")
 
 
-def test_bad_pace_is_a_sentence() -> None:
-    ended = subprocess.run([*COMMAND, "--pace", "-1"], capture_output=True, text=True, timeout=LIMIT_S, check=False)
-    assert (ended.returncode, ended.stderr) == (
-        2,
-        "The pace cannot be used: it is -1.0. Give tokens per second; 0 is as fast as it goes.\n",
-    )
+@pytest.mark.parametrize("pace", ["-1", "nan"])
+def test_bad_pace_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pace: str) -> None:
+    words = f"The pace cannot be used: it is {float(pace)}. Give tokens per second; 0 is as fast as it goes.\n"
+    assert complaint(monkeypatch, capsys, "--pace", pace) == (2, words)
