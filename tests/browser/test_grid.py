@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.browser.axe import violations
 from tests.render.vocabulary import check
 
 if TYPE_CHECKING:
@@ -27,9 +28,13 @@ def places(notebook: Notebook, i: int) -> Locator:
     return notebook.output(i).locator(".vig-view .vig-gridrow:not(.vig-columns) > .vig-place")
 
 
-def lengths(notebook: Notebook, i: int) -> list[int]:
-    """How much text each place shows."""
-    return [len(text) for text in places(notebook, i).all_inner_texts()]
+def wait_until_all_grow(notebook: Notebook, i: int) -> None:
+    """Wait until every place of the live grid shows more text than it does now."""
+    now = places(notebook, i).evaluate_all("all => all.map(place => place.innerText.length)")
+    handles = places(notebook, i).element_handles()
+    notebook.page.wait_for_function(
+        "([all, before]) => all.every((place, k) => place.innerText.length > before[k])", arg=[handles, now]
+    )
 
 
 def record_of(notebook: Notebook, i: int) -> dict[str, Any]:
@@ -42,28 +47,23 @@ def record_of(notebook: Notebook, i: int) -> dict[str, Any]:
 
 
 def test_columns_stream_at_once_and_become_a_table_that_stays(notebook: Notebook) -> None:
-    page = notebook.open(
+    notebook.open(
         [
             PACED.format(30),
-            "%%vigthoria --model a,b --temperature 0,0.9 --repeats 3 --seed 7 --max-concurrency 12 --out grid\n"
-            + STORY.format("tides"),
+            "%%vigthoria --model a,b --temperature 0,0.9 --repeats 3 --seed 7 --max-concurrency 12 --max-tokens 120 "
+            "--out grid\n" + STORY.format("tides"),
             "print(len(grid.df), set(grid.df.status))",
         ]
     )
     notebook.run_cell(0)
     notebook.run_cell(1)
     notebook.wait_for_output_text(1, "12 streaming")
-    grown = [lengths(notebook, 1)]
-    while len(grown) < 4:
-        page.wait_for_timeout(400)
-        grown.append(lengths(notebook, 1))
-    assert all(len(one) == 4 for one in grown)
-    assert all(last > first for first, last in zip(grown[0], grown[-1], strict=True))
+    assert places(notebook, 1).locator(".vig-stop").count() == 4
     notebook.run_cell(2)
     notebook.wait_for_output_text(2, "0 set()")  # the table can be taken at any moment
-    assert places(notebook, 1).locator(".vig-stop").count() == 4
+    wait_until_all_grow(notebook, 1)
     assert "first token" in places(notebook, 1).first.inner_text()
-    notebook.wait_for_output_text(1, OVER, limit_s=60)
+    notebook.wait_for_output_text(1, OVER)
     notebook.run_cell(2)
     notebook.wait_for_output_text(2, "12 {'ok'}")
     output = record_of(notebook, 1)
@@ -76,23 +76,24 @@ def test_columns_stream_at_once_and_become_a_table_that_stays(notebook: Notebook
     assert notebook.output_text(1) == before
 
 
-def test_one_is_stopped_and_asked_again_then_all_are_stopped(notebook: Notebook) -> None:
-    page = notebook.open(
+def test_one_is_stopped_and_asked_again_then_all_are_stopped_by_keys_alone(notebook: Notebook) -> None:
+    notebook.open(
         [PACED.format(25), "%%vigthoria --model demo-slow,b,c --out grid\n" + STORY.format("owls"), "grid.df.status"]
     )
     notebook.run_cell(0)
     notebook.run_cell(1)
     notebook.wait_for_output_text(1, "3 streaming")
-    first = places(notebook, 1).nth(1)
-    first.get_by_role("button", name="Stop").click()
-    first.get_by_role("button", name="Retry").wait_for()
-    assert "stopped" in first.inner_text()
+    second = places(notebook, 1).nth(1)
+    second.get_by_role("button", name="Stop").focus()
+    notebook.press("Space")
+    second.get_by_role("button", name="Retry").wait_for()
+    assert "stopped" in second.inner_text()
     notebook.wait_for_output_text(1, "2 streaming")
-    first.get_by_role("button", name="Retry").click()
-    first.get_by_role("button", name="Stop").wait_for()
+    notebook.press("Space")  # the focus has stayed where it was
+    second.get_by_role("button", name="Stop").wait_for()
     notebook.wait_for_output_text(1, "3 streaming")
-    page.wait_for_timeout(500)
-    notebook.output(1).get_by_role("button", name="Stop all").click()
+    notebook.output(1).get_by_role("button", name="Stop all").focus()
+    notebook.press("Enter")
     notebook.wait_for_output_text(1, OVER, limit_s=3)
     notebook.run_cell(2)
     notebook.wait_for_output_text(2, "stopped")
@@ -106,24 +107,51 @@ def test_interrupt_stops_all_and_asks_no_more(notebook: Notebook) -> None:
     notebook.run_cell(0)
     notebook.run_cell(1)
     notebook.wait_for_output_text(1, "8 streaming")
-    notebook.page.wait_for_timeout(300)
     notebook.interrupt_kernel()
     notebook.wait_for_output_text(1, OVER, limit_s=3)
     notebook.run_cell(2)
     notebook.wait_for_output_text(2, "8")
 
 
-def test_differences_to_the_baseline_are_switched_on(notebook: Notebook) -> None:
-    notebook.open(
-        [PACED.format(40), "%%vigthoria --model a,demo-slow,b --max-tokens 40\nDescribe the moon in two sentences"]
+def test_reloaded_page_gets_the_record_and_a_dead_kernel_leaves_what_had_come(notebook: Notebook) -> None:
+    notebook.open([PACED.format(25), "%%vigthoria --model a,b\n" + STORY.format("owls")])
+    notebook.run_cell(0)
+    notebook.run_cell(1)
+    notebook.wait_for_output_text(1, "2 streaming")
+    notebook.save()
+    notebook.reload()
+    notebook.output(1).get_by_role("button", name="Stop all").click()
+    notebook.wait_for_output_text(1, OVER)
+    assert record_of(notebook, 1)["metadata"]["vig_notebook"]["state"] == "STOPPED"
+    notebook.run_cell(1)
+    notebook.wait_for_output_text(1, "2 streaming")
+    wait_until_all_grow(notebook, 1)
+    notebook.restart_kernel()
+    notebook.wait_for_output_text(1, "Run its cell again")
+    assert "owls" in notebook.output_text(1)
+    assert not notebook.output(1).locator(".vig-view").count()
+
+
+def test_narrow_dark_grid_keeps_its_buttons_inside_shows_differences_and_is_accessible(notebook: Notebook) -> None:
+    page = notebook.open(
+        [PACED.format(30), "%%vigthoria --model a,demo-slow,b --max-tokens 40\nDescribe the moon in two sentences"]
     )
+    notebook.set_theme("dark")
+    notebook.set_width(500)
     notebook.run_cell(0)
     notebook.run_cell(1)
     notebook.wait_for_output_text(1, "2 of 3 done")
+    box = notebook.output(1).get_by_role("button", name="Stop all").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 500
     notebook.output(1).get_by_role("button", name="Differences to baseline").click()
     notebook.output(1).locator(".vig-came").first.wait_for()
+    assert violations(page, ".vig-view.vig-grid") == []
     notebook.output(1).get_by_role("button", name="Stop all").click()
     notebook.wait_for_output_text(1, OVER)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 500
+    notebook.set_width(1280)
+    assert violations(page, ".vig-grid") == []
 
 
 def test_edited_cell_opens_with_changes_flips_and_verdict_then_is_rated_by_keys(notebook: Notebook) -> None:
@@ -152,6 +180,7 @@ def test_edited_cell_opens_with_changes_flips_and_verdict_then_is_rated_by_keys(
     notebook.wait_for_output_text(3, "pair 1 of 16")
     assert "short@v" not in notebook.output(3).inner_text()
     page.wait_for_function("() => document.activeElement.closest('.vig-rating')")
+    assert violations(page, ".vig-rating") == []
     for key in ("1", "u", "ArrowRight", "ArrowLeft", *"0" * 4):
         notebook.press(key)
     notebook.wait_for_output_text(3, "pair 5 of 16 · 4 voted")
@@ -163,20 +192,3 @@ def test_edited_cell_opens_with_changes_flips_and_verdict_then_is_rated_by_keys(
     record_of(notebook, 3)
     notebook.run_cell(4)
     notebook.wait_for_output_text(4, "short@v2  from short@v1")
-
-
-def test_narrow_dark_grid_keeps_its_buttons_inside(notebook: Notebook) -> None:
-    page = notebook.open([PACED.format(20), "%%vigthoria --model a,b,c\n" + STORY.format("snow")])
-    notebook.set_theme("dark")
-    notebook.set_width(500)
-    notebook.run_cell(0)
-    notebook.run_cell(1)
-    notebook.wait_for_output_text(1, "3 streaming")
-    button = notebook.output(1).get_by_role("button", name="Stop all")
-    box = button.bounding_box()
-    assert box is not None
-    assert box["x"] + box["width"] <= 500
-    button.click()
-    notebook.wait_for_output_text(1, OVER)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 500
-    notebook.set_width(1280)

@@ -51,6 +51,11 @@ HEADER_S = 0.5
 STRIP_S = 3.0
 """Between two looks at the verdict: a person reads it, and it takes a thread some milliseconds."""
 
+UNFINISHED = (
+    "This grid was still coming when its notebook was saved or its kernel ended. Run its cell again: what the run log "
+    "has of it is not asked again."
+)
+
 
 class GridView:
     """An `Observer` that shows an experiment. Made and displayed on any thread."""
@@ -92,7 +97,10 @@ class GridView:
 
     def display(self) -> None:
         """Show the view as this cell's output."""
-        handle = display(self.box, display_id=True)
+        # What is saved in mid-stream, and shown where there are no widgets. The page knows a live view by its name.
+        bundle = self.box._repr_mimebundle_() | {"text/plain": UNFINISHED}
+        known = {"vig_notebook": {"run": self._experiment.name}}
+        handle = display(bundle, raw=True, display_id=True, metadata=known)
         self._display_id = handle.display_id if handle is not None else None
 
     def begin(self) -> None:
@@ -209,7 +217,9 @@ class GridView:
         threading.Thread(target=make, name="vig-record", daemon=True).start()
 
     def _replace(self, bundle: Mapping[str, str], metadata: Mapping[str, object]) -> None:
-        # A page that was reloaded in mid-stream no longer knows the display id: it still shows these widgets.
-        self.box.children = (widgets.Output(outputs=html_output(bundle["text/html"])),)
         if self._display_id is not None:
-            update_display(dict(bundle), raw=True, metadata=dict(metadata), display_id=self._display_id)
+            # A page that was reloaded in mid-stream has forgotten the display id, but not which view it shows.
+            view = {"vig_view": self.box.model_id}
+            update_display(dict(bundle), raw=True, metadata=dict(metadata), display_id=self._display_id, transient=view)
+        self.box.children = (widgets.Output(outputs=html_output(bundle["text/html"])),)
+        self.box.add_class("vig-done-1")  # for a page that opens the notebook only now: all that is in it is one record
