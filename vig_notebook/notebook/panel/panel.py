@@ -9,12 +9,12 @@ from IPython.display import display
 
 from vig_notebook.api import ask, question
 from vig_notebook.chats import Chat
-from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.interrupt import watch_interrupts
 from vig_notebook.notebook.panel.defaults import magic_settings, server_choice
 from vig_notebook.notebook.panel.form import Form
 from vig_notebook.notebook.panel.saved import bundle
 from vig_notebook.notebook.show import FrontEnd, front_end, show_record
+from vig_notebook.notebook.variables import user_variables
 from vig_notebook.servers import choose
 from vig_notebook.store import continue_chat
 from vig_notebook.templates import render_template
@@ -221,12 +221,8 @@ def fill_in(text: str) -> str:
     """The prompt with the notebook's variables filled in.
 
     Raises:
-        ConfigError: A variable does not exist, or the template is wrong.
-        VigthoriaError: A variable is a run that failed.
+        ConfigError: A variable does not exist or has no text, or the template is wrong.
     """
     shell: Any = get_ipython()
-    names: dict[str, Any] = shell.user_ns if shell is not None else {}
-    try:
-        return render_template(text, names.__getitem__, known=[name for name in names if not name.startswith("_")])
-    except RecursionError as error:
-        raise VigthoriaError("the prompt cannot be filled in", seen=str(error)) from None
+    names = user_variables(shell) if shell is not None else {}
+    return render_template(text, names.__getitem__, known=names)
