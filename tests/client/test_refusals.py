@@ -173,6 +173,25 @@ async def test_401_says_which_key_to_set(kind: str, key: str | None, advice: str
 
 
 @pytest.mark.parametrize(
+    ("message", "kind", "advice"),
+    [
+        (
+            "request (12031 tokens) exceeds the available context size (4096 tokens)", "local",
+            "or begin the conversation anew, or have it read more with %vigthoria local --context-size N.",
+        ),
+        ("This model's maximum context length is 8192 tokens", "custom", "or begin the conversation anew."),
+        ("context is missing", "custom", "Check the request: model, parameters, length."),
+    ],
+)  # fmt: skip
+async def test_prompt_that_is_too_long_says_what_shortens_it(
+    message: str, kind: str, advice: str, server: ScriptedServer
+) -> None:
+    server.play(answer("400 Bad Request", json.dumps({"error": {"message": message}}).encode()), Close())
+    endpoint = Endpoint(base_url=server.base_url, kind=kind)  # type: ignore[arg-type]
+    assert str(await refused(Client(endpoint=endpoint))).endswith(advice)
+
+
+@pytest.mark.parametrize(
     ("body", "names"),
     [
         (b'{"object":"list","data":[{"id":"a"},{"id":"b"},{"id":"a"}]}', ["a", "b"]),

@@ -56,6 +56,9 @@ _PHRASES: Final[dict[int, str]] = {
     529: "Overloaded",
 }
 
+_TOO_LONG: Final = re.compile(r"(?i)\bcontext[ _](?:size|length|window)\b")
+"""Of OpenAI ("maximum context length is"), llama.cpp ("exceeds the available context size") and others."""
+
 _ADVICE: Final[dict[int, str]] = {
     402: "Check the credit and the plan of your account.",
     403: "The key may not do this: check its scopes, and whether this model is in your plan.",
@@ -106,7 +109,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, *, endpoint: E
     return status_error(status)(
         f"{place.label} answered {status} {phrase}".rstrip(),
         seen=message,
-        advice=_advice(status, endpoint),
+        advice=_advice(status, endpoint, message),
         status=status,
         retry_after_s=asked_wait_s(headers),
         request_id=_named(headers, place),
@@ -135,9 +138,12 @@ def _redirect(status: int, location: str, endpoint: Endpoint, place: Place) -> S
     )
 
 
-def _advice(status: int, endpoint: Endpoint) -> str:
+def _advice(status: int, endpoint: Endpoint, message: str) -> str:
     if status == 401:
         return _advice_on_key(endpoint)
+    if status in {400, 413, 422} and _TOO_LONG.search(message):
+        more = ", or have it read more with %vigthoria local --context-size N" if endpoint.kind == "local" else ""
+        return f"Shorten the prompt, or begin the conversation anew{more}."
     fallback = "Check the request: model, parameters, length." if status < 500 else "Try again later."
     return _ADVICE.get(status, fallback)
 
