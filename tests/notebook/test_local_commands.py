@@ -8,7 +8,11 @@ import pytest
 
 from tests.local.gguf_files import gguf, write
 from tests.local.test_process import FAKE_ENGINE
+from vig_notebook.api import question
+from vig_notebook.local import local_endpoint
 from vig_notebook.notebook import local_commands as room
+from vig_notebook.notebook.words import facts
+from vig_notebook.run import Run
 from vig_notebook.servers import choose, local_model
 
 if TYPE_CHECKING:
@@ -92,3 +96,8 @@ def test_local_install_remove_and_status_say_what_they_do(said: Said, monkeypatc
     assert [said(f"local {word}") for word in ("install", "remove", "status")] == [
         "installed\n", "removed\n", "one\ntwo\n",
     ]  # fmt: skip
+
+
+def test_status_of_a_run_names_the_local_model_whatever_was_asked_for() -> None:
+    run = Run(question("Hello", model="vigthoria-creative-v2").request, local_endpoint("SmolLM2-135M"))
+    assert facts(run)[1] == "local SmolLM2-135M: a very small model, expect mistakes"

@@ -62,10 +62,16 @@ def marked(run: Outcome) -> str:
 
 def facts(run: Outcome) -> list[str]:
     """State, model, elapsed time, first token, tokens and speed, as far as they are known yet."""
-    words = [STATE_WORDS[run.state], run.request.model, f"{run.elapsed_s:.1f} s", *_measured(run)]
+    words = [STATE_WORDS[run.state], _answers(run), f"{run.elapsed_s:.1f} s", *_measured(run)]
     if run.status:
         words.insert(1, run.status)
     return [*words, *_said_of_the_log(run)]
+
+
+def _answers(run: Outcome) -> str:
+    """The model; the local one by its own name, since it answers whatever model was asked for."""
+    endpoint = run.endpoint
+    return f"{endpoint.name}: {endpoint.note}" if endpoint.kind == "local" and endpoint.note else run.request.model
 
 
 def footer_facts(run: Outcome) -> list[str]:
