@@ -251,6 +251,7 @@ ERRORS = [
     Row("event stream labelled JSON", (HEAD.replace(b"text/event-stream", b"application/json") + AB + DONE,), "ab"),
     Row("lines of JSON chunks", (HEAD + f"{A}\n{B}\n{STOP}\n".encode(),), "ab"),
     Row("lines of JSON chunks in pieces", (HEAD + A.encode(), b"\n" + B.encode() + b"\n", STOP.encode() + b"\n"), "ab"),
+    Row("lines of JSON of another API", (HEAD + b'{"response":"a"}\n{"response":"b","done":true}\n',), "", "protocol"),
     Row("HTML with 200", (reply(b"<!DOCTYPE html><html><title>Log in</title></html>", "text/html"),), "", "protocol"),
     Row("HTML without a title", (reply(b"<html>hello</html>", "text/html"),), "", "protocol"),
     Row("HTML held open", (HEAD + b"<html><title>Log in</title>", Stall()), "", "protocol"),

@@ -244,6 +244,14 @@ def test_pending_data_is_what_has_come_of_a_short_event(body: bytes, data: str |
     assert decoder.pending_data == data
 
 
+def test_stray_text_is_the_first_lines_that_are_nothing_in_the_format() -> None:
+    decoder = EventStreamDecoder(lenient=True)
+    decoder.feed(b": c\nid: 1\nretry: x\nevent\ndata: 1\n\nBad Gateway\n\n{}\ndat")
+    assert decoder.stray_text == "Bad Gateway\n{}\n"
+    decoder.feed(b"\n" + b"x" * 5_000 + b"\n" + b"y\n")
+    assert decoder.stray_text == "Bad Gateway\n{}\n" + "x" * 2_000 + "\n"
+
+
 def test_lenient_gives_error_lines_and_bare_json_in_their_place() -> None:
     decoder = EventStreamDecoder(lenient=True)
     body = b'data: 1\n\nerror: {"code":500}\n\n{"error":"x"}\nid: 3\ndata: 2\nerror:y\ndata: 3\n\nfoo: 1\n'

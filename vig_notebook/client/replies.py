@@ -106,7 +106,7 @@ class AnswerBody:
         if self._kind == "json":
             text = self._head.decode("utf-8", "replace") if _json(self._head) is not None else ""
         else:
-            text = self._decoder.ignored_text
+            text = self._decoder.stray_text
         if not text:
             return None
         return ProtocolError(

@@ -27,7 +27,7 @@ _CR: Final = 13
 # Fits in 64 bits, and is 31,688 years: a longer row of digits has no other meaning.
 _LONGEST_RETRY_MS: Final = 10**15
 # Of what is no event stream the begin is enough to see what it is.
-_MOST_IGNORED: Final = 2_000
+_MOST_STRAY: Final = 2_000
 # `pending_data` is for sentinels such as "data: [DONE]"; a longer line is not joined for it.
 _LONGEST_SENTINEL_BYTES: Final = 64
 
@@ -71,7 +71,7 @@ class EventStreamDecoder:
         self._retry: int | None = None
         self._reconnection_time_ms: int | None = None
         self._too_large: TooLarge | None = None
-        self._ignored = ""
+        self._stray = ""
 
     @property
     def last_event_id(self) -> str:
@@ -84,9 +84,9 @@ class EventStreamDecoder:
         return self._reconnection_time_ms
 
     @property
-    def ignored_text(self) -> str:
+    def stray_text(self) -> str:
         """The first lines that are nothing in an event stream: what came, when it is none; "" when all is."""
-        return self._ignored
+        return self._stray
 
     @property
     def pending_data(self) -> str | None:
@@ -245,10 +245,15 @@ class EventStreamDecoder:
                 self._events.append(ServerSentEvent("error", value, self._last_event_id))
             case "id" | "retry":
                 pass
-            case _ if self._lenient and line.startswith("{"):
-                self._events.append(ServerSentEvent("message", line, self._last_event_id))
-            case _ if len(self._ignored) < _MOST_IGNORED and not "data:".startswith(line):
-                self._ignored += f"{line[:_MOST_IGNORED]}\n"
+            case _:
+                self._read_stray(line)
+
+    def _read_stray(self, line: str) -> None:
+        """A line that is nothing in the format."""
+        if self._lenient and line.startswith("{"):
+            self._events.append(ServerSentEvent("message", line, self._last_event_id))
+        if len(self._stray) < _MOST_STRAY and not "data:".startswith(line):
+            self._stray += f"{line[:_MOST_STRAY]}\n"
 
     def _set_retry(self, digits: str) -> None:
         short = len(digits) < len(str(_LONGEST_RETRY_MS))
