@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -11,7 +12,9 @@ from IPython.core.async_helpers import get_asyncio_loop
 from IPython.core.completer import provisionalcompleter
 
 from vig_notebook.chats import named_chat
+from vig_notebook.notebook.completion import Completion
 from vig_notebook.run import Run, RunState
+from vig_notebook.settings import profile_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -280,19 +283,45 @@ def test_help_is_a_page_to_learn_from(shell: InteractiveShell, capsys: pytest.Ca
         assert words in page
 
 
-def test_completion_offers_options_commands_chats_and_models(shell: InteractiveShell) -> None:
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("%%vigthoria --te", {"--temperature"}),
+        ("%%vigthoria -t 0 --max-t", {"--max-tokens"}),
+        ("%%vigthoria --chat pl", {"planning"}),
+        ("%%vigthoria --fork pl", {"planning"}),
+        ("%%vigthoria --model demo-r", {"demo-reasoning"}),
+        ("%%vigthoria --format ", {"markdown", "text", "code", "json"}),
+        ("%%vigthoria --profile ", {"lab"}),
+        ("%vigthoria mo", {"models"}),
+        ("%vigthoria reset pl", {"planning"}),
+        ("%vigthoria profile la", {"lab"}),
+        ("%vigthoria replay o", {"on", "off", "only"}),
+        ("%vigthoria local st", {"stop", "status"}),
+        ("%vigthoria set te", {"temperature="}),
+        ("%vigthoria set seed=1 te", {"temperature="}),
+        ("%vigthoria set format=j", {"json"}),
+        ("%vigthoria set model=demo-r", {"demo-reasoning"}),
+    ],
+)
+def test_completion_offers_what_may_stand_there(
+    shell: InteractiveShell, line: str, offered: set[str], own_environment: None
+) -> None:
+    profile_file().parent.mkdir(parents=True)
+    profile_file().write_text("[profiles.lab]\nbase_url = 'https://lab.example/v1'\n")
     named_chat("planning")
-    shell.Completer.use_jedi = False  # what it would offer besides takes seconds
     shell.run_line_magic("vigthoria", "models")
+    shell.Completer.use_jedi = False  # what it would offer besides takes seconds
+    with provisionalcompleter():
+        found = {one.text for one in shell.Completer.completions(line, len(line))}
+    assert offered <= {text.rpartition("=")[2] or text for text in found}
 
-    def offered(text: str) -> list[str]:
-        with provisionalcompleter():
-            return [one.text for one in shell.Completer.completions(text, len(text))]
 
-    assert "--temperature" in offered("%%vigthoria --te")
-    assert "planning" in offered("%%vigthoria --chat pl")
-    assert "demo-reasoning" in offered("%%vigthoria --model demo-r")
-    assert "models" in offered("%vigthoria mo")
+def test_completion_with_a_broken_settings_file_offers_nothing(shell: InteractiveShell) -> None:
+    profile_file().parent.mkdir(parents=True)
+    profile_file().write_text("[profiles.lab\n")
+    offer = Completion(shell.magics_manager.registry["Vigthoria"])
+    assert offer(shell, SimpleNamespace(line="%vigthoria profile ", symbol="")) == []
 
 
 def test_extension_reloads_and_unloads_cleanly(shell: InteractiveShell) -> None:
