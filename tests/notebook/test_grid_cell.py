@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -207,6 +209,17 @@ def test_what_cannot_be_laid_out_again_says_why(shell: InteractiveShell, capsys:
     assert "short@v1  the first  not scored" in said_by(shell, capsys, "versions short")
     assert "it came from no cell of a notebook" in said_by(shell, capsys, "plan python")
     assert "There is no prompt 'nobody': there are: short, python" in said_by(shell, capsys, "versions nobody")
+
+
+def test_log_that_cannot_be_read_holds_up_no_grid(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "foreign.sqlite"
+    with closing(sqlite3.connect(path)) as foreign:
+        foreign.execute("CREATE TABLE notes (text)")
+    monkeypatch.setenv("VIG_LOG", str(path))
+    assert len(cell(shell, "--repeats 2 --name s --out grid", "Say hello").df) == 2
+    assert "is a database of another program" in said_by(shell, capsys, "versions s")
 
 
 def test_holdout_is_asked_on_purpose_and_counted(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:

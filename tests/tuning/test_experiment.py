@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -589,6 +591,20 @@ def test_default_log_is_the_run_log(make: Maker) -> None:
         experiment.run().wait(LIMIT_S)
         assert experiment.progress.cached == cached
     assert len(default_store().search()) == 1
+
+
+def test_log_that_cannot_be_read_holds_up_no_answer(make: Maker, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.sqlite"
+    with closing(sqlite3.connect(path)) as foreign:
+        foreign.execute("CREATE TABLE notes (text)")
+    log = StoreLog(Store(path))
+    for status in ("ok", "cached"):  # kept for as long as the process lives
+        experiment = make(data=DATA, repeats=1, store=log, scorers=long)
+        experiment.run().wait(LIMIT_S)
+        assert experiment.df["status"].tolist() == [status] * 3
+    with pytest.raises(ConfigError, match="is a database of another program"):
+        log.labels("experiment", "experiment")
+    log._store.close()
 
 
 def test_log_is_taken_in_any_form(tmp_path: Path) -> None:

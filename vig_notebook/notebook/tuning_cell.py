@@ -6,6 +6,7 @@ A cell is one when a value has a comma (`--model a,b`), or with an option that o
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,9 @@ def run_grid(magic: Defaults, options: argparse.Namespace, line: str, text: str,
     if options.name:
         book.make_way(options.name, cell=here)
     # A program runs a notebook from its top: its versions are those that it writes.
-    if options.name and front_end(shell) is not FrontEnd.HEADLESS and (earlier := book.recall(options.name)):
-        _say_earlier(options.name, earlier)
+    if options.name and front_end(shell) is not FrontEnd.HEADLESS:
+        with contextlib.suppress(ConfigError):  # a log that cannot be read holds up no answer
+            _say_earlier(options.name, book.recall(options.name))
     experiment = _experiment(cell, *_prompts(cell, text, book), line=line)
     book.keep(experiment, line=line, cell=here)
     ask_or_plan(experiment, shell, options, plain=(options.format or magic.format) == "text")
@@ -261,6 +263,8 @@ def _show_plan(experiment: Experiment, *, asks: bool) -> None:
 
 
 def _say_earlier(name: str, versions: Sequence[Prompt]) -> None:
+    if not versions:
+        return
     first, *rest = sorted(versions, key=lambda one: one.version)
     known = f"{first.label} to v{rest[-1].version}" if rest else first.label
     _show_note(f"{name} goes on from the log, which has {known}. Another --name begins anew.")

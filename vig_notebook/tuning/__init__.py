@@ -9,6 +9,7 @@ from vig_notebook.tuning.dataset import Dataset, Example
 from vig_notebook.tuning.experiment import Experiment
 from vig_notebook.tuning.grid import Cell, Variant
 from vig_notebook.tuning.importing import from_promptfoo
+from vig_notebook.tuning.judge import Judge, PairJudge, ask_model
 from vig_notebook.tuning.plan import Plan
 from vig_notebook.tuning.progress import Progress
 from vig_notebook.tuning.prompts import Prompt, PromptBook, word_changes
@@ -22,7 +23,9 @@ __all__ = [
     "Dataset",
     "Example",
     "Experiment",
+    "Judge",
     "Observer",
+    "PairJudge",
     "Plan",
     "Progress",
     "Prompt",
@@ -31,6 +34,7 @@ __all__ = [
     "Response",
     "Score",
     "Variant",
+    "ask_model",
     "from_promptfoo",
     "scorer",
     "word_changes",

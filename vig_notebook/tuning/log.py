@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vig_notebook.run import Run
     from vig_notebook.settings import Endpoint
     from vig_notebook.sinks import Sink
+    from vig_notebook.store import Record
     from vig_notebook.wire.accumulate import Completion
 
 __all__ = ["Answer", "AnswerLog", "MemoryLog", "StoreLog", "as_log"]
@@ -129,38 +130,34 @@ class StoreLog:
     """Keeps answers in the run log, where they outlive the process.
 
     What is replayed is not asked, and so the log does not keep it under its question: this does, for as long as the
-    process lives. Where no log is kept, it does so with every answer.
+    process lives. Where no log is kept, or none that can be read, it does so with every answer.
     """
 
     def __init__(self, store: Store | None = None) -> None:
         """Take a store; None is that of the process, also when it is changed later."""
         self._own = store
         self._unlogged: dict[str, Answer] = {}
+        self._readable = True
 
     @property
     def _store(self) -> Store:
         return self._own or default_store()
 
     def find(self, keys: Iterable[str]) -> Mapping[str, Answer]:
-        """The whole answers that it has, by key. Waits for the log."""
+        """The whole answers that it has, by key. Waits for the log; one that cannot be read holds up no answer."""
         wanted = list(keys)
-        records = self._own.find_all(wanted) if self._own is not None else run_log().answers(wanted)
-        found = {
-            key: Answer(
-                completion=record.completion(),
-                run_id=record.id,
-                started_at=record.created_at,
-                model=record.model or "",
-                endpoint=record.endpoint(),
-                rating=(record.labels or {}).get(RATING, ""),
-            )
-            for key, record in records.items()
-        }
-        return {key: self._unlogged[key] for key in wanted if key in self._unlogged} | found
+        here = {key: self._unlogged[key] for key in wanted if key in self._unlogged}
+        try:
+            found = self._own.find_all(wanted) if self._own is not None else run_log().answers(wanted)
+        except ConfigError:
+            self._readable = False
+            return here
+        return here | {key: _answer(record) for key, record in found.items()}
 
     def sinks(self, key: str) -> Sequence[Sink]:
         """What to give a run, so that its answer is kept under this key."""
-        keeper = _Keeper(self._unlogged, key, replayed_only=self._store.path is not None)
+        kept = self._readable and self._store.path is not None
+        keeper = _Keeper(self._unlogged, key, replayed_only=kept)
         return (self._store.recorder(), keeper)
 
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
@@ -172,6 +169,17 @@ class StoreLog:
         _rate(self._unlogged, run_id, rating)
         with contextlib.suppress(ConfigError):  # the log's own warning says that it cannot be written
             self._store.set_label(run_id, RATING, rating)
+
+
+def _answer(record: Record) -> Answer:
+    return Answer(
+        completion=record.completion(),
+        run_id=record.id,
+        started_at=record.created_at,
+        model=record.model or "",
+        endpoint=record.endpoint(),
+        rating=(record.labels or {}).get(RATING, ""),
+    )
 
 
 def _rate(answers: dict[str, Answer], run_id: str, rating: str) -> None:
