@@ -62,6 +62,14 @@ def test_stream_chat_masks_the_key_that_was_sent_whatever_it_looks_like(
     assert page.getvalue() == "it is ••••, and open\n"
 
 
+def test_echo_without_a_key_masks_what_looks_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", page := StringIO())
+    echo = Echo(None)
+    echo.write("sk-1A2b3C4d5E6f")
+    echo.end()
+    assert page.getvalue() == "••••\n"
+
+
 class Page(StringIO):
     """The output of a kernel, which sends a message at each flush."""
 

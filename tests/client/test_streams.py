@@ -300,6 +300,11 @@ ENDS = [
     Row("DONE in quotes mid-stream", (HEAD + event("a"), Sleep(0.02), event("b") + b'data: "[DONE]"\n\n'), "ab"),
     Row("DONE then held open", (HEAD + AB + DONE, Stall()), "ab"),
     Row("DONE without line end, held open", (HEAD + AB + b"data: [DONE]", Stall()), "ab"),
+    Row(
+        "DONE without line end mid-stream, held open",
+        (HEAD + event("a"), Sleep(0.02), event("b") + b"data: [DONE]", Stall()),
+        "ab",
+    ),
     Row("DONE without blank line, held open", (HEAD + AB + b"data: [DONE]\n", Stall()), "ab"),
     Row("DONE cut in two, held open", (HEAD + AB + b"data: [DO", b"NE]", Stall()), "ab"),
     Row("DONE with CRLF, held open", (HEAD + AB + b"data: [DONE]\r\n", Stall()), "ab"),
