@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.demos import LIMIT_S
+from tests.demos import LIMIT_S, demo
 from vig_notebook import Panel
 from vig_notebook.api import ask, question
 from vig_notebook.chats import Chat, named_chat
 from vig_notebook.engine import engine
-from vig_notebook.errors import ConfigError
+from vig_notebook.errors import ConfigError, VigthoriaError
 from vig_notebook.notebook.options import cell_options, parse_line, parser_of
 from vig_notebook.notebook.panel.export import as_cells, as_python
 from vig_notebook.notebook.panel.form import FIELDS, Form
@@ -60,6 +60,14 @@ def wait(panel: Panel) -> None:
     for run in panel.running:
         assert run.wait(LIMIT_S)
     settle()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Let the streaming thread turn until something holds."""
+    deadline = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < deadline
+        settle()
 
 
 def find(widget: Any, description: str) -> Any:
@@ -137,6 +145,14 @@ def test_panels_are_independent_and_share_a_named_chat(shell: InteractiveShell) 
     assert repr(one) == "<Panel plan, 2 turns>"
 
 
+def test_prompt_reaches_the_users_variables_and_nothing_of_ipython(panel: Panel, shell: InteractiveShell) -> None:
+    shell.user_ns["topic"] = "rain"
+    for name in ("open", "get_ipython", "exit"):
+        with pytest.raises(VigthoriaError, match=name):
+            _ = panel.send("{{ " + name + " }}")
+    assert panel.question("{{ topic }}", after=None).request.to_body()["messages"][-1]["content"] == "rain"
+
+
 def test_panel_begins_with_the_defaults_of_the_magic(
     shell: InteractiveShell, widgets: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,9 +182,7 @@ def test_stop_ends_what_the_panel_started_and_keeps_the_text(panel: Panel, monke
     view = view_of(panel)
     view.send_typed("Write a long story")
     (run,) = panel.running
-    deadline = time.monotonic() + LIMIT_S
-    while not run.text_so_far and time.monotonic() < deadline:
-        settle()
+    until(lambda: bool(run.text_so_far))
     view.stop_typed()
     assert run.wait(LIMIT_S)
     assert run.state is RunState.STOPPED
@@ -279,26 +293,22 @@ def test_preview_is_the_exact_request_and_sends_nothing(panel: Panel, monkeypatc
 def test_models_are_listed_in_the_background(panel: Panel) -> None:
     view = view_of(panel)
     model = find(view.box, "Model")
-    deadline = time.monotonic() + LIMIT_S
-    while not model.options and time.monotonic() < deadline:
-        settle()
+    until(lambda: bool(model.options))
     assert "demo-reasoning" in model.options
     model.value = "another"
     assert panel.send("Hello").request.model == "another"
 
 
 @pytest.mark.parametrize(
-    ("base_url", "words"),
-    [("http://127.0.0.1:9/v1", "type the name of one"), ("ftp://x", "The base URL cannot be used")],
+    ("scheme", "words"), [("http", "type the name of one"), ("ftp", "The base URL cannot be used")]
 )
 def test_models_that_cannot_be_listed_are_a_quiet_hint(
-    shell: InteractiveShell, widgets: Callable[[], list[Any]], base_url: str, words: str
+    shell: InteractiveShell, widgets: Callable[[], list[Any]], scheme: str, words: str
 ) -> None:
-    view = view_of(Panel(base_url=base_url))
-    deadline = time.monotonic() + LIMIT_S
-    while words not in html(view._head.widget) and time.monotonic() < deadline:
-        settle()
-    assert words in html(view._head.widget)
+    with demo() as server:
+        address = server.server.base_url.replace("http", scheme, 1)
+        view = view_of(Panel(base_url=f"{address}/nowhere", api_key=server.server.token))
+        until(lambda: words in html(view._head.widget))
 
 
 def test_page_messages_reach_the_panel(panel: Panel) -> None:
@@ -349,14 +359,6 @@ def test_clear_asks_once(panel: Panel) -> None:
     assert clear.description == "Clear"
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Let the streaming thread turn until something holds."""
-    deadline = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < deadline
-        settle()
-
-
 def of_a_panel(widgets: list[Any]) -> list[str]:
     """The widgets that a panel is made of, without their layouts and styles."""
     names = (type(one).__name__ for one in widgets)
@@ -371,7 +373,7 @@ def of_a_cell(chat: str, prompt: str) -> Run:
 def test_turn_of_a_cell_streams_into_the_panel_which_can_stop_it(
     shell: InteractiveShell, widgets: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VIG_DEMO_PACE", "30")
+    monkeypatch.setenv("VIG_DEMO_PACE", "90")
     panel = Panel(chat="plan")
     view = view_of(panel)
     run = of_a_cell("plan", "Write a long story about snow")
@@ -400,16 +402,14 @@ def test_panel_cleared_or_frozen_in_mid_answer_leaves_no_widget(
 ) -> None:
     monkeypatch.setenv("VIG_DEMO_PACE", "30")
     view = view_of(panel)
-    left: list[list[str]] = []
-    for word in ("snow", "rain"):
-        view.send_typed(f"Write a long story about {word}")
-        until(lambda: "Streaming" in view._status.value)
-        view.clear()
-        wait(panel)
-        assert panel.last is not None
-        assert panel.last.state is RunState.STOPPED
-        left.append(of_a_panel(widgets()))
-    assert left[0] == left[1]
+    before = of_a_panel(widgets())
+    view.send_typed("Write a long story about snow")
+    until(lambda: "Streaming" in view._status.value)
+    view.clear()
+    wait(panel)
+    assert panel.last is not None
+    assert panel.last.state is RunState.STOPPED
+    assert sorted(of_a_panel(widgets())) == sorted([*before, "VBox"])  # a page, for the turns to come
     view.send_typed("Write a long story about hail")
     until(lambda: "Streaming" in view._status.value)
     panel.freeze()
