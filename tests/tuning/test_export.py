@@ -289,7 +289,7 @@ def test_frozen_prompt_passes_where_it_was_measured(make: Maker, fast: Demo, tmp
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(path)],
         cwd=Path(__file__).parents[2], check=False, capture_output=True, text=True, timeout=60,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "VIGTHORIA_BASE_URL": fast.server.base_url,
-             "VIGTHORIA_API_KEY": fast.server.token},
+             "VIGTHORIA_API_KEY": fast.server.token, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     assert "5 passed" in done.stdout, done.stdout + done.stderr
 

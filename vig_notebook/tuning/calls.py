@@ -183,7 +183,7 @@ class _Call:
         self._calls.ended(run)
 
     def skipped(self, _call: _Call) -> None:
-        pass
+        """Nothing to do: a call is never stopped by its name."""
 
     def may_ask(self, _in_flight: int) -> bool:
         return self._calls.may_ask(self)
