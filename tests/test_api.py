@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.client.conftest import DONE, Close, event
 from tests.demos import LIMIT_S, Demo, demo, where
+from tests.scripts import scripted
 from vig_notebook.api import question, start, stream_chat, stream_chat_async
-from vig_notebook.api.printing import Echo
+from vig_notebook.api.printing import Echo, tell_wait
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError, Truncated
 from vig_notebook.wire.chat import Message
@@ -41,8 +43,8 @@ def test_stream_chat_prints_the_text_and_returns_it(fast: Demo, capsys: pytest.C
     assert capsys.readouterr().out == text + "\n"
 
 
-def answers(*pieces: str) -> Callable[[object], Iterator[str]]:
-    return lambda _asked: iter(pieces)
+def answers(*pieces: str) -> Callable[..., Iterator[str]]:
+    return lambda _asked, **_: iter(pieces)
 
 
 def test_stream_chat_shows_hidden_characters_in_a_notebook(fast: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +96,29 @@ def test_stream_chat_to_a_pipe_is_as_the_model_sent_it(
     monkeypatch.setattr("vig_notebook.api.doors.stream", answers("a\x1b", "[1m\u200b"))
     stream_chat("Hello", **where(fast))
     assert capsys.readouterr().out == "a\x1b[1m\u200b\n"
+
+
+BUSY = b"HTTP/1.1 429 No\r\nRetry-After: 0.4\r\nContent-Length: 0\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + event("a") + DONE
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_stream_chat_tells_of_a_long_wait(
+    echo: bool,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vig_notebook.api.doors.TELL_S", 0.0)
+    with scripted(BUSY, Close()) as server:
+        server.play(ANSWER, Close())
+        assert stream_chat("Hello", base_url=server.base_url, echo=echo) == "a"
+    told = [line for line in capsys.readouterr().err.splitlines() if "rate limit" in line]
+    assert [line[:9] for line in told] == (["[waiting "] if echo else [])
+
+
+def test_nobody_is_told_where_there_is_no_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    tell_wait("waiting")
 
 
 def test_stream_chat_without_echo_prints_nothing(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:

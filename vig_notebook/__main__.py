@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 def _print_answer(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl+C is expected: it is most of the time that a start takes.
     from vig_notebook.api import question, stream
+    from vig_notebook.api.printing import tell_wait
     from vig_notebook.render import VisibleStream
     from vig_notebook.settings import mask
 
@@ -85,7 +86,7 @@ def _print_answer(options: argparse.Namespace) -> None:
     _say_who_answers(asked.server.endpoint)
     # A terminal obeys the escape codes that a model writes; a file or a pipe takes the text as it is.
     shown = VisibleStream(mask) if output.isatty() else None
-    with closing(stream(asked)) as pieces:
+    with closing(stream(asked, on_wait=tell_wait)) as pieces:
         _write(pieces, output, shown)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from vig_notebook.api.asking import ask, question
-from vig_notebook.api.printing import Echo
+from vig_notebook.api.printing import Echo, tell_wait
 from vig_notebook.engine import engine
 from vig_notebook.settings import concealed
 
@@ -25,6 +26,9 @@ __all__ = ["start", "stream", "stream_chat", "stream_chat_async"]
 
 CLOSE_LIMIT_S = 2.0
 """How long an interrupted call waits for its socket to close: nobody waits longer for a prompt to come back."""
+
+TELL_S = 1.0
+"""What is waited for longer is told: one wonders then."""
 
 WAKE_S = 0.1
 """How often a waiting call wakes, so that an interrupt is seen even when the server is silent."""
@@ -96,7 +100,8 @@ def stream_chat(
 
     Works in a script, in a notebook cell and inside a running event loop (which it blocks). The arguments
     are those of `start`. What is printed ends in a line end; a terminal and a notebook get hidden characters
-    as marks and keys masked, a file or a pipe the text as it is. `echo=False` prints nothing.
+    as marks and keys masked, a file or a pipe the text as it is. A wait before the next try is told on standard
+    error. `echo=False` prints nothing.
 
     Returns:
         The whole text.
@@ -120,7 +125,7 @@ def stream_chat(
     echoed = Echo(asked.server.endpoint.api_key) if echo else None
     pieces: list[str] = []
     try:
-        for piece in stream(asked):
+        for piece in stream(asked, on_wait=tell_wait if echo else None):
             pieces.append(piece)
             if echoed:
                 echoed.write(piece)
@@ -130,10 +135,14 @@ def stream_chat(
     return "".join(pieces)
 
 
-def stream(asked: Question) -> Generator[str, None, None]:
+def stream(asked: Question, *, on_wait: Callable[[str], object] | None = None) -> Generator[str, None, None]:
     """Ask, and iterate over the text as it comes; blocks between the pieces.
 
     Closing the iterator, or an interrupt while it waits, stops the run and closes its socket.
+
+    Args:
+        asked: What `question` made.
+        on_wait: Told what is waited for, such as "waiting 3 s: rate limit", once it takes a second.
 
     Raises:
         VigthoriaError: The run failed; what had come was yielded before and is in the error's `completion`.
@@ -145,7 +154,7 @@ def stream(asked: Question) -> Generator[str, None, None]:
     pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     run = ask(asked, sinks=(_Pieces(pieces.put),))
     try:
-        yield from _drain(pieces)
+        yield from _drain(pieces, _Waits(run, on_wait) if on_wait else None)
         run.result()
     finally:
         run.stop()
@@ -219,11 +228,31 @@ class _Pieces:
         self._put(None)
 
 
-def _drain(pieces: queue.SimpleQueue[str | None]) -> Iterator[str]:
+class _Waits:
+    """Tells of each thing that a run waits for, once it takes a while."""
+
+    def __init__(self, run: Run, tell: Callable[[str], object]) -> None:
+        self._run = run
+        self._tell = tell
+        self._status = self._told = ""
+        self._since = monotonic()
+
+    def look(self) -> None:
+        status = self._run.status
+        if status != self._status:
+            self._status, self._since, self._told = status, monotonic(), ""
+        elif status != self._told and monotonic() - self._since >= TELL_S:
+            self._told = status
+            self._tell(status)
+
+
+def _drain(pieces: queue.SimpleQueue[str | None], waits: _Waits | None) -> Iterator[str]:
     while True:
         try:
             piece = pieces.get(timeout=WAKE_S)
         except queue.Empty:
+            if waits:
+                waits.look()
             continue
         if piece is None:
             return

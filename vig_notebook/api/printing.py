@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vig_notebook.render import VisibleStream
     from vig_notebook.settings import Secret
 
-__all__ = ["Echo"]
+__all__ = ["Echo", "tell_wait"]
 
 
 class Echo:
@@ -50,6 +50,13 @@ class Echo:
         if key is None:
             return VisibleStream(mask)
         return VisibleStream(lambda text: mask(text, key), lambda text: _key_begins(text, key))
+
+
+def tell_wait(status: str) -> None:
+    """Say on standard error what is waited for."""
+    if sys.stderr is not None:  # closed by whoever started this
+        sys.stderr.write(f"[{status}]\n")
+        sys.stderr.flush()
 
 
 def _key_begins(text: str, key: Secret) -> int:
