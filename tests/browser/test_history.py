@@ -34,6 +34,7 @@ def test_history_after_a_restart_shows_what_was_asked_and_brings_it_back(noteboo
     assert "This one is refused <b>bold</b>" in table.inner_text()
     assert "failed" in table.inner_text()
     assert table.locator("b").count() == 0
+    page.evaluate("jupyterapp.shell.collapseLeft()")
     for theme, width_px in (("light", 1280), ("dark", 1280), ("dark", 480)):
         notebook.set_theme(theme)
         notebook.set_width(width_px)
@@ -42,6 +43,8 @@ def test_history_after_a_restart_shows_what_was_asked_and_brings_it_back(noteboo
         box = notebook.output(4).bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= width_px
+        sizes_px = table.evaluate("table => [table.scrollWidth, table.parentElement.clientWidth]")
+        assert sizes_px[0] <= sizes_px[1]
     notebook.set_width(1280)
     notebook.run_cell(5)
     assert "Explain the tides" in notebook.output_text(5)
