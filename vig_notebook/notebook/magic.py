@@ -101,7 +101,7 @@ class Vigthoria(Magics):
             %vigthoria profile NAME    ask the server of this profile; alone, the list; `profile -` goes back
             %vigthoria doctor          check server, key, TLS, model, first token and versions, and say what to do
             %vigthoria local           start the small model on this machine; also: local stop, local install,
-                                       local remove, local status, local --gguf FILE
+                                       local remove, local status, local --gguf FILE --context-size N
             %vigthoria versions NAME   the versions of a prompt, with their scores; also: diff v1 NAME, use NAME@v2
             %vigthoria compare NAME    what an experiment shows; also: rate NAME v1 --blind, plan NAME, show NAME,
                                        resume NAME, export NAME FILE
