@@ -227,6 +227,7 @@ def other(prompt: str) -> str:
 
 def test_recalling_leaves_a_round_alone(make: Maker, slow: Demo) -> None:
     experiment = make("Write a poem", repeats=2, **where(slow)).run()
+    wait_for(lambda: len(experiment.runs) == 2)
     assert experiment.recall().running
     experiment.stop()
     assert experiment.wait(LIMIT_S)
