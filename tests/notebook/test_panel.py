@@ -412,6 +412,7 @@ def test_panel_emptied_or_frozen_in_mid_answer_leaves_no_widget(
     assert run.wait(LIMIT_S)
     settle()
     assert run.state is RunState.STOPPED
+    assert not view._prompt.widget.busy
     assert sorted(of_a_panel(widgets())) == sorted([*before, "VBox"])  # a page, for the turns to come
     view.send_typed("Write a long story about hail")
     until(lambda: "Streaming" in view._status.value)
