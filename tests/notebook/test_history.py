@@ -270,6 +270,15 @@ def test_words_at_the_cursor_are_completed(person: Person, shell: InteractiveShe
     assert {"history", "rerun", "replay"} <= set(words("%vigthoria "))
 
 
+def test_resume_says_how_what_was_cut_off_is_asked_again(person: Person) -> None:
+    assert person.say("resume") == "Nothing was interrupted.\n"
+    person.ask("one")
+    default_store()._ask(lambda log: log.execute("UPDATE runs SET state = 'interrupted'"))
+    assert person.say("resume").endswith(f"%vigthoria rerun {newest()[:8]} asks the first again.\n")
+    default_store()._ask(lambda log: log.execute("""UPDATE runs SET labels = '{"experiment": "x"}'"""))
+    assert person.say("resume").endswith("An experiment that is run again asks only what it lacks.\n")
+
+
 def test_moment_is_no_longer_than_it_must_be() -> None:
     now = datetime(2026, 5, 4, 12, 0).astimezone()
     assert moment(now, now=now) == "today 12:00"

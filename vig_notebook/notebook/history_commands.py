@@ -139,6 +139,8 @@ def run_resume(_magic: Defaults, words: list[str]) -> None:
             f"Interrupted when their kernel ended; the text up to then is kept (%vigthoria show ID). Nothing is asked "
             f"again by itself: %vigthoria rerun {records[0].id[:ID_LENGTH]} asks the first again."
         )
+        if any("experiment" in (record.labels or {}) for record in records):
+            note += " An experiment that is run again asks only what it lacks."
     _display(records, note)
 
 
