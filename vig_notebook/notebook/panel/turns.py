@@ -2,11 +2,11 @@
 
 ```
 ┌ Conversation ─────────────────────────────────────┐
-│ [Show earlier turns]                              │  pages before the last three are not in the page
+│ [Show earlier turns]                              │  pages before the last two are not in the page
 │ You                                               │
 │ question                                          │  Output
 │ Answer                                            │
-│ AnswerView                                        │  as in a cell
+│ AnswerView                                        │  as in a cell; within the first Output where all has come
 │ [Edit] [Regenerate] [Copy] [Code to cell] < 2/3 > │  when it has ended
 │ …                                                 │
 └───────────────────────────────────────────────────┘
@@ -25,6 +25,7 @@ import ipywidgets as widgets
 from vig_notebook.answers import first_code_block
 from vig_notebook.notebook.answer_view import AnswerView, html_output
 from vig_notebook.notebook.panel.words import question_html
+from vig_notebook.notebook.record import record_parts
 from vig_notebook.run import RunState
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ __all__ = ["Action", "ConversationView", "TurnView"]
 PAGE_TURNS = 10
 """Turns of a page: the list of a page's children stays under 500 bytes."""
 
-SHOWN_PAGES = 3
+SHOWN_PAGES = 2
 """Pages in the browser's document: more make typing slow, fewer hide what one has just read."""
 
 
@@ -85,16 +86,31 @@ class TurnView:
 
     def __init__(self, turn: Turn, shared: Shared, act: Act) -> None:
         self.turn = turn
-        self.answer = AnswerView()
+        self._answer: AnswerView | None = None
         self._shared = shared
         self._act = act
         self.is_closed = False
         self._place: tuple[int, int] = (1, 1)
         self._counted: widgets.Label | None = None
-        self._question = widgets.Output(outputs=html_output(question_html(turn)), layout=shared.layout)
+        self._question = widgets.Output(outputs=html_output(_first_html(turn)), layout=shared.layout)
         self._bar: widgets.HBox | None = None
-        self.box = widgets.VBox([self._question, self.answer.box], layout=shared.layout)
+        self.box = widgets.VBox([self._question], layout=shared.layout)
         self.box.add_class("vig-turn")
+
+    @property
+    def answer(self) -> AnswerView:
+        """The answer's own widgets, made when first asked for."""
+        if self._answer is None:
+            self._answer = AnswerView()
+            self.box.children = (self._question, self._answer.box)
+        return self._answer
+
+    def show(self) -> None:
+        """Show a turn that was never painted and has ended."""
+        outcome = self.turn.outcome
+        if outcome is not None and not _is_one_piece(self.turn):
+            self.answer.show(outcome)
+        self.end()
 
     def end(self) -> None:
         """Offer what can be done with a turn that has ended."""
@@ -109,7 +125,7 @@ class TurnView:
         self._bar = widgets.HBox(made, layout=self._shared.layout)
         self._bar.add_class("vig-actions")
         self._show_place()
-        self.box.children = (self._question, self.answer.box, self._bar)
+        self.box.children += (self._bar,)
 
     def place(self, at: int, count: int) -> None:
         """Say which of how many branches this is."""
@@ -120,7 +136,8 @@ class TurnView:
     def close(self) -> None:
         """Close the widgets; what still comes is painted no more."""
         self.is_closed = True
-        self.answer.close()
+        if self._answer is not None:
+            self._answer.close()
         bar = self._bar.children if self._bar is not None else ()
         for widget in (*bar, *([self._bar] if self._bar is not None else []), self._question, self.box):
             widget.close()
@@ -148,6 +165,19 @@ class TurnView:
             button.add_class(SIGNS[action])
         button.on_click(lambda _: self._act(action, self.turn))
         return button
+
+
+def _is_one_piece(turn: Turn) -> bool:
+    """Whether a turn is shown in one Output: of a long conversation that opens twice as fast. A fold is a widget."""
+    return turn.outcome is not None and turn.ended and not turn.outcome.reasoning_so_far
+
+
+def _first_html(turn: Turn) -> str:
+    """What is known of a turn when its view is made: the question, and the answer of one that has ended."""
+    if turn.outcome is None or not _is_one_piece(turn):
+        return question_html(turn)
+    parts = record_parts(turn.outcome)
+    return question_html(turn) + parts.answer + parts.ending
 
 
 class ConversationView:

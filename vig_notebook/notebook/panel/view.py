@@ -204,10 +204,8 @@ class PanelView:
         turn = view.turn
         if turn.run is not None and not turn.run.state.ended:
             turn.run.follow(Stage(self, view, Announcer(self._prompt.announce)))
-            return
-        if turn.outcome is not None:
-            view.answer.show(turn.outcome)
-        view.end()
+        else:
+            view.show()
 
     # What the buttons of a turn do, on any thread.
 
