@@ -24,6 +24,8 @@ from pytest_asyncio import is_async_test
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from tests.demos import Demo
+
 STREAMING_THREAD = "vig-stream"
 END_LIMIT_S = 5.0
 """How long what a test ended may take to be gone: sockets and threads end a moment after their last call, the log's
@@ -103,6 +105,24 @@ async def ends_its_tasks() -> AsyncIterator[None]:
     if left:
         _, left = await asyncio.wait(left, timeout=0.1)
     assert not left, f"the test leaves {len(left)} task(s) behind: {sorted(map(str, left))}"
+
+
+@pytest.fixture
+def fast() -> Iterator[Demo]:
+    """A demo server that answers as fast as it goes."""
+    from tests.demos import demo  # what it imports starts late here, as it does for a user
+
+    with demo() as server:
+        yield server
+
+
+@pytest.fixture
+def slow() -> Iterator[Demo]:
+    """Twenty tokens a second: slow enough that a test stops it in mid-answer."""
+    from tests.demos import demo
+
+    with demo(20) as server:
+        yield server
 
 
 @pytest.fixture

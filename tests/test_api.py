@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.client.conftest import DONE, Close, event
-from tests.demos import LIMIT_S, Demo, demo, where
+from tests.demos import LIMIT_S, Demo, where
 from tests.scripts import scripted
 from vig_notebook.api import question, start, stream_chat, stream_chat_async
 from vig_notebook.api.printing import Echo, tell_wait
@@ -23,18 +23,6 @@ from vig_notebook.wire.chat import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-
-@pytest.fixture
-def fast() -> Iterator[Demo]:
-    with demo() as server:
-        yield server
-
-
-@pytest.fixture
-def slow() -> Iterator[Demo]:
-    with demo(20) as server:
-        yield server
 
 
 def test_stream_chat_prints_the_text_and_returns_it(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.demos import LIMIT_S, Demo, demo
+from tests.demos import LIMIT_S, Demo
 from vig_notebook import engine as engine_module
 from vig_notebook.engine import Engine, engine
 from vig_notebook.run import RunState
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
     from vig_notebook.run import Run
     from vig_notebook.wire.chat import Delta
-
-
-@pytest.fixture
-def fast() -> Iterator[Demo]:
-    with demo() as server:
-        yield server
 
 
 @pytest.fixture

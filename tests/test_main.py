@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import pexpect
 import pytest
 
-from tests.demos import Demo, demo
 from vig_notebook.__main__ import _write
 from vig_notebook.render import VisibleStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.demos import Demo
 
 LIMIT_S = 20.0
 COMMAND = [sys.executable, "-m", "vig_notebook"]
@@ -60,18 +61,6 @@ def asking(*words: str, server: Demo) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def fast() -> Iterator[Demo]:
-    with demo() as server:
-        yield server
-
-
-@pytest.fixture
-def slow() -> Iterator[Demo]:
-    with demo(20) as server:
-        yield server
 
 
 def test_prompt_in_words_is_answered_on_standard_output_alone(fast: Demo) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from tests.demos import LIMIT_S, Demo, demo, where
+from tests.demos import LIMIT_S, Demo, where
 from vig_notebook.api import ask, question
 from vig_notebook.chats import Chat
 from vig_notebook.engine import engine
@@ -25,20 +25,7 @@ from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest, Choice, Del
 from vig_notebook.wire.completion import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-
-@pytest.fixture
-def fast() -> Iterator[Demo]:
-    with demo() as server:
-        yield server
-
-
-@pytest.fixture
-def slow() -> Iterator[Demo]:
-    """Twenty tokens a second: slow enough that a test stops it in mid-answer."""
-    with demo(20) as server:
-        yield server
+    from collections.abc import AsyncIterator
 
 
 class Recorded:

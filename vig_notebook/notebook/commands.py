@@ -181,13 +181,12 @@ def _reset(_magic: Defaults, words: list[str]) -> None:
     _say(f"the chat {words[0]} begins anew")
 
 
-def _panel(magic: Defaults, words: list[str]) -> None:
+def _panel(_magic: Defaults, words: list[str]) -> None:
     if words and (words[0] != "--chat" or len(words) != 2):
         raise UsageError("panel takes nothing but --chat NAME")
     from vig_notebook.notebook.panel import Panel  # its widgets are imported when there is a panel
 
-    chat = words[1] if words else None
-    display(Panel(chat=chat, model=magic.model, base_url=magic.base_url, key_env=magic.key_env, profile=magic.profile))
+    display(Panel(chat=words[1] if words else None))
 
 
 def _set(magic: Defaults, words: list[str]) -> None:
