@@ -67,7 +67,7 @@ def _slope(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  a
         strokeWidth=altair.StrokeWidth("examples:Q", scale=widths, legend=None),
         tooltip=["example", "score", "examples"],
     )
-    return encoded.properties(width=WIDTH // 2).facet(column=altair.Column("pair:N", title=None))
+    return encoded.properties(width=WIDTH // 2).facet(column=altair.Column("pair:N", title=None, sort=None))
 
 
 def _forest(table: pandas.DataFrame, picture: Picture) -> Any:  # noqa: ANN401  altair's charts share no useful type

@@ -121,6 +121,7 @@ def _latency(axes: Axes, picture: Picture) -> None:
             axes.plot(seconds, [len(labels)] * len(seconds), "|", color=COLOURS[place], markersize=14)
             labels.append(f"{variant}, {measure}")
     axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlim(left=0)
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel(picture.unit)
     _figure(axes).set_size_inches(7, 1.4 + 0.4 * len(labels))
