@@ -207,6 +207,15 @@ async def test_nothing_new_after_the_finish_is_the_end(
     assert 0.2 <= time.monotonic() - begun < 0.8
 
 
+async def test_text_that_goes_on_after_a_finish_reason_is_not_cut(
+    server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    more = [step for _ in range(4) for step in (Sleep(0.05), event("c"))]
+    server.play(HEAD + event("a"), Sleep(0.02), FINISH + event("b"), *more, DONE, Close())
+    async with make_client(finish_grace_s=0.1) as client:
+        assert (await client.complete(chat())).text == "abcccc"
+
+
 async def test_second_choice_is_waited_for(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
     second = b'data: {"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}]}\n\n'
     server.play(HEAD + event("a") + FINISH, Sleep(0.5), second, Stall())
