@@ -84,7 +84,7 @@ def footer_facts(run: Outcome) -> list[str]:
         server,
         *(f"{name} {_short(value)}" for name, value in sent_parameters(run).items()),
         *_measured(run),
-        f"{run.elapsed_s:.1f} s",
+        "" if REPLAYED in run.labels else f"{run.elapsed_s:.1f} s",
         _ending(run),
         *_said_of_the_log(run),
     ]
@@ -139,15 +139,13 @@ def error_text(error: VigthoriaError) -> str:
 
 
 def _measured(run: Outcome) -> list[str]:
-    words = []
-    if run.first_token_s is not None:
-        words.append(f"first token {run.first_token_s:.2f} s")
+    """First token, tokens and speed; of a replayed answer the tokens alone, since the times are the replay's."""
     count, exact, speed = _tokens(run)
-    if count:
-        words.append(f"{'' if exact else '≈'}{count:,} tokens")
-    if speed:
-        words.append(f"{speed:.0f} tokens/s")
-    return words
+    tokens = [f"{'' if exact else '≈'}{count:,} tokens"] if count else []
+    if REPLAYED in run.labels:
+        return tokens
+    first = [] if run.first_token_s is None else [f"first token {run.first_token_s:.2f} s"]
+    return [*first, *tokens, *([f"{speed:.0f} tokens/s"] if speed else [])]
 
 
 def _tokens(run: Outcome) -> tuple[int, bool, float | None]:
