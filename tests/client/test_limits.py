@@ -216,6 +216,17 @@ async def test_text_that_goes_on_after_a_finish_reason_is_not_cut(
         assert (await client.complete(chat())).text == "abcccc"
 
 
+@pytest.mark.parametrize("reason", ["", ',"finish_reason":"stop"'])
+async def test_text_that_follows_a_finish_reason_alone_is_waited_for_anew(
+    reason: str, server: ScriptedServer, make_client: Callable[..., Client]
+) -> None:
+    piece = b'data: {"choices":[{"index":0,"delta":{"content":"c"}%b}]}\n\n' % reason.encode()
+    more = [step for _ in range(8) for step in (Sleep(0.05), piece)]
+    server.play(HEAD + event("a"), Sleep(0.02), FINISH, *more, Close())
+    async with make_client(finish_grace_s=0.25) as client:
+        assert (await client.complete(chat())).text == "a" + 8 * "c"
+
+
 async def test_second_choice_is_waited_for(server: ScriptedServer, make_client: Callable[..., Client]) -> None:
     second = b'data: {"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}]}\n\n'
     server.play(HEAD + event("a") + FINISH, Sleep(0.5), second, Stall())

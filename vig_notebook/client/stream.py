@@ -212,8 +212,8 @@ class ChatStream:
             else:
                 continue
             if not has_moved and _has_content(chunk):
-                has_moved = True
-                self._progress()
+                has_moved = _has_text(chunk)
+                self._progress(text=has_moved)
             yield chunk
         if chunk is not None:
             self._look_for_finish(chunk)
@@ -233,10 +233,10 @@ class ChatStream:
         if rest is not None:
             yield rest
 
-    def _progress(self) -> None:
+    def _progress(self, *, text: bool = True) -> None:
         exchange = self._exchange
         if exchange is not None:
-            if exchange.watchdog.phase != "grace":  # whoever says again that it is over has nothing new
+            if text or exchange.watchdog.phase != "grace":  # whoever says again that it is over has nothing new
                 exchange.watchdog.progress()
             if self._first_token_s is None:
                 self._first_token_s = exchange.elapsed_s
@@ -277,9 +277,13 @@ class ChatStream:
 
 def _has_content(chunk: ChatCompletionChunk) -> bool:
     """Whether it brings what the reader waits for: not only a role, usage or a sign of life."""
+    return _has_text(chunk) or any(choice.finish_reason for choice in chunk.choices)
+
+
+def _has_text(chunk: ChatCompletionChunk) -> bool:
     for choice in chunk.choices:
         delta = choice.delta
-        if delta.content or delta.reasoning or delta.tool_calls or delta.refusal or choice.finish_reason:
+        if delta.content or delta.reasoning or delta.tool_calls or delta.refusal:
             return True
     return False
 
