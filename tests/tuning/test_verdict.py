@@ -47,6 +47,15 @@ def test_repeats_that_never_differ_count_once() -> None:
     assert compare_scores("b", "a", "s", once(*[0.5] * 20), once(*[0.0] * 20)).method == "paired t"
 
 
+def test_interval_of_points_stays_within_a_hundred_and_that_of_numbers_does_not() -> None:
+    after, before = {"1": [1.0, 0.0], "2": [1.0, 1.0]}, {"1": [0.0, 0.0], "2": [0.0, 0.0]}
+    found = compare_scores("b", "a", "s", after, before)
+    assert statistics.t_interval([0.5, 1.0]).high > 1
+    assert (found.interval.low, found.interval.high) == (-1.0, 1.0)
+    longer = {example: [10 * value for value in values] for example, values in after.items()}
+    assert compare_scores("b", "a", "s", longer, before).interval.high > 10
+
+
 def test_rounding_is_no_win() -> None:
     found = compare_scores("b", "a", "s", {"1": [0.1, 0.2]}, {"1": [0.3, 0.0]})
     assert (found.wins, found.losses, found.ties) == (0, 0, 1)

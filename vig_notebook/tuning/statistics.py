@@ -48,6 +48,10 @@ class Interval:
         """Whether the data could give an interval."""
         return not math.isnan(self.low)
 
+    def within(self, least: float, most: float) -> Interval:
+        """The same, without what the quantity cannot be: Student's t knows no bounds."""
+        return Interval(low=max(least, self.low), high=min(most, self.high)) if self.known else self
+
 
 UNKNOWN = Interval(low=math.nan, high=math.nan)
 

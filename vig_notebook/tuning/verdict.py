@@ -145,7 +145,8 @@ def _inference(
     p_value = statistics.paired_t(differences)
     if method == "bootstrap":
         return statistics.bca_interval(differences), p_value, "BCa bootstrap, paired t"
-    return statistics.t_interval(differences), p_value, "paired t"
+    interval = statistics.t_interval(differences)
+    return interval.within(-1.0, 1.0) if in_points else interval, p_value, "paired t"
 
 
 def compare_all(
