@@ -49,7 +49,7 @@ def start_and_see_text(notebook: Notebook, i: int) -> None:
 
 @pytest.mark.all_kernels
 def test_answer_grows_in_place_and_becomes_a_record(notebook: Notebook) -> None:
-    page = notebook.open([LOAD, POEM, STATE])
+    page = notebook.open([FAST, POEM, STATE])
     notebook.run_cell(0)
     notebook.run_cell(1)
     lengths: set[int] = set()
@@ -258,7 +258,7 @@ def test_kernel_that_restarts_in_mid_stream_leaves_the_text_and_says_where_the_r
 
 
 def test_reasoning_is_folded_with_its_own_timer_and_kept(notebook: Notebook) -> None:
-    notebook.open([LOAD, "%%vigthoria -m demo-reasoning\nWhy is the sky blue?"])
+    notebook.open(["%env VIG_DEMO_PACE=80\n" + LOAD, "%%vigthoria -m demo-reasoning\nWhy is the sky blue?"])
     notebook.run_cell(0)
     notebook.run_cell(1)
     notebook.output(1).get_by_text(re.compile(r"^Reasoning…")).wait_for()

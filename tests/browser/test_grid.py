@@ -62,7 +62,7 @@ def test_columns_stream_at_once_and_become_a_table_that_stays(notebook: Notebook
     notebook.run_cell(2)
     notebook.wait_for_output_text(2, "0 set()")  # the table can be taken at any moment
     wait_until_all_grow(notebook, 1)
-    assert "first token" in places(notebook, 1).first.inner_text()
+    places(notebook, 1).first.get_by_text("first token").first.wait_for()
     notebook.wait_for_output_text(1, OVER)
     notebook.run_cell(2)
     notebook.wait_for_output_text(2, "12 {'ok'}")
