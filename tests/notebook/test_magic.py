@@ -469,3 +469,35 @@ def test_prompt_is_never_read_as_python(shell: InteractiveShell, line: str, prom
     with patch("IPython.core.displayhook.DisplayHook.semicolon_at_end_of_expression", side_effect=SyntaxError):
         shell.run_cell_magic("vigthoria", line, prompt + "\n")
     assert shell.user_ns["run"].request.to_body()["messages"][0]["content"] == prompt
+
+
+KEY_OF_A = "key-of-server-A-123456"
+A, B = "http://127.0.0.1:9001/v1", "http://127.0.0.1:9002/v1"
+
+
+@pytest.mark.parametrize(
+    ("line", "server", "key"),
+    [
+        ("", A, KEY_OF_A),
+        (f"--base-url {B}", B, None),
+        (f"--base-url {B} --key-env KEY_OF_B", B, "key-of-server-B-123456"),
+        ("--profile lab", "https://lab.example/v1", None),
+        ("--key-env KEY_OF_B", A, "key-of-server-B-123456"),  # it is given for the server of now
+    ],
+)
+@pytest.mark.parametrize("grid", [False, True])
+def test_key_that_is_set_for_one_server_goes_to_no_other(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, grid: bool, line: str, server: str, key: str | None
+) -> None:
+    profile_file().parent.mkdir(parents=True, exist_ok=True)
+    profile_file().write_text('[profiles.lab]\nbase_url = "https://lab.example/v1"\n')
+    monkeypatch.setenv("KEY_OF_A", KEY_OF_A)
+    monkeypatch.setenv("KEY_OF_B", "key-of-server-B-123456")
+    asked: list[Any] = []
+    monkeypatch.setattr("vig_notebook.notebook.magic.show", lambda question, *_, **__: asked.append(question.server))
+    monkeypatch.setattr("vig_notebook.notebook.tuning_cell.ask_or_plan", lambda grid, *_, **__: asked.append(grid))
+    shell.run_line_magic("vigthoria", f"set base_url={A} key_env=KEY_OF_A")
+    cell(shell, f"{line}{' --repeats 2' if grid else ''}", "Hello")
+    endpoint = asked[0].endpoint
+    assert endpoint.base_url == server
+    assert (endpoint.api_key and endpoint.api_key.reveal()) == key

@@ -19,6 +19,7 @@ from IPython.display import display
 
 from vig_notebook.api import question
 from vig_notebook.engine import engine
+from vig_notebook.notebook.defaults import server_choice, settings_of
 from vig_notebook.notebook.history_table import ID_LENGTH, cut, moment, table_bundle
 from vig_notebook.notebook.options import is_grid, parse_line, parser_of, whole
 from vig_notebook.notebook.place import place_of
@@ -110,7 +111,7 @@ def run_rerun(magic: Defaults, words: list[str]) -> None:
         raise UsageError("rerun asks one request once more; conversations, system prompts and grids belong to a cell")
     found = find_run(run_id)
     request = found.request()
-    server = {name: getattr(options, name) or getattr(magic, name) for name in ("base_url", "key_env", "profile")}
+    server = server_choice(vars(options), settings_of(magic))
     asked = question(
         list(request.messages),
         model=options.model or _model(found, server),

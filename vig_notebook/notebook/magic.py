@@ -14,6 +14,7 @@ from vig_notebook.answers import first_code_block
 from vig_notebook.api import question
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.commands import run_command
+from vig_notebook.notebook.defaults import server_choice, settings_of
 from vig_notebook.notebook.dry_run import request_bundle
 from vig_notebook.notebook.options import cell_options, is_grid, parse_line, parser_of, text_or_file
 from vig_notebook.notebook.show import FrontEnd, front_end, show
@@ -208,10 +209,8 @@ class Vigthoria(Magics):
             model=options.model or self.model,
             system=system,
             chat=chat,
-            base_url=options.base_url or self.base_url,
-            key_env=options.key_env or self.key_env,
-            profile=options.profile or self.profile,
             parameters=self._parameters(options),
+            **server_choice(vars(options), settings_of(self)),
         )
 
     def _parameters(self, options: argparse.Namespace) -> dict[str, object]:

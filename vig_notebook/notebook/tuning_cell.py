@@ -17,6 +17,7 @@ from IPython.core.error import UsageError
 from IPython.display import display
 
 from vig_notebook.errors import ConfigError
+from vig_notebook.notebook.defaults import server_choice, settings_of
 from vig_notebook.notebook.grid.show import show_grid
 from vig_notebook.notebook.options import LISTS, nearest, parse_line, parser_of, text_or_file
 from vig_notebook.notebook.place import place_of
@@ -54,9 +55,6 @@ class Defaults(Protocol):
     model: Any
     system: Any
     format: Any
-    base_url: Any
-    key_env: Any
-    profile: Any
     temperature: Any
     max_tokens: Any
     top_p: Any
@@ -166,9 +164,7 @@ def _experiment(cell: _Cell, prompts: list[Prompt], reference: list[Prompt], *, 
         limit=options.limit,
         holdout=options.holdout,
         variables={name: cell.names[name] for name in wanted if name in cell.names},
-        base_url=options.base_url or magic.base_url,
-        key_env=options.key_env or magic.key_env,
-        profile=options.profile or magic.profile,
+        **server_choice(vars(options), settings_of(magic)),
     )
 
 

@@ -9,8 +9,8 @@ from IPython.display import display
 
 from vig_notebook.api import ask, question
 from vig_notebook.chats import Chat
+from vig_notebook.notebook.defaults import magic_settings, server_choice
 from vig_notebook.notebook.interrupt import watch_interrupts
-from vig_notebook.notebook.panel.defaults import magic_settings, server_choice
 from vig_notebook.notebook.panel.form import Form
 from vig_notebook.notebook.panel.saved import bundle
 from vig_notebook.notebook.show import FrontEnd, front_end, show_record
@@ -172,11 +172,9 @@ class Panel:
             messages,
             model=self._form.model.strip() or None,
             system=self.chat.system,
-            base_url=self._server["base_url"],
             api_key=self._api_key,
-            key_env=self._server["key_env"],
-            profile=self._server["profile"],
             parameters=self._form.parameters(),
+            **self._server,
         )
 
     def ask(self, text: str, *, after: Turn | None, is_template: bool = True) -> Run:
