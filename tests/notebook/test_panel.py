@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.demos import LIMIT_S, demo
+from tests.notebook.test_record import ended
 from vig_notebook import Panel
 from vig_notebook.api import ask, question
 from vig_notebook.chats import Chat, named_chat
@@ -447,6 +448,24 @@ def test_long_conversation_shows_its_end_and_more_when_asked(
     chat.reset()
     settle()
     assert "Question" not in html(view.box)
+
+
+@pytest.mark.parametrize("reasoning", ["", "Let me think."])
+def test_earlier_turns_are_shown_with_answers_and_buttons(
+    shell: InteractiveShell, widgets: Callable[[], list[Any]], reasoning: str
+) -> None:
+    chat = Chat("long")
+    for number in range(35):
+        turn = chat.add(f"Question {number}.")
+        turn.past = ended(f"Answer {number}.", reasoning=reasoning)
+    view = view_of(Panel(chat=chat))
+    find(view.box, "Show earlier turns").click()
+    settle()
+    shown = html(view.box)
+    assert [f"Answer {number}." in shown for number in range(35)] == [True] * 35
+    assert shown.count("Let me think.") == (35 if reasoning else 0)
+    turns = [turn for page in view._conversation.box.children for turn in page.children]
+    assert [find(turn, "Edit") is not None for turn in turns] == [True] * 35
 
 
 class Output:

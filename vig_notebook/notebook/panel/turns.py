@@ -198,10 +198,9 @@ class ConversationView:
         """Say who is told when earlier turns are asked for."""
         self._earlier.on_click(lambda _: callback())
 
-    def show_earlier(self, chat: Chat) -> None:
-        """Show as many pages more as are shown at first."""
+    def want_earlier(self) -> None:
+        """Have the next `show` show as many pages more as are shown at first."""
         self._earlier_pages += SHOWN_PAGES
-        self.show(chat)
 
     def view_of(self, turn: Turn) -> TurnView:
         """The view of a turn, made when first asked for."""

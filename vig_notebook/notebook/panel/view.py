@@ -56,7 +56,7 @@ class PanelView:
             panel.form, system=panel.chat.system or "", on_system=self._take_system, on_right=self._notice.hide
         )
         self._conversation = ConversationView(self._act)
-        self._conversation.on_earlier(lambda: self._soon(lambda: self._conversation.show_earlier(panel.chat)))
+        self._conversation.on_earlier(lambda: self._soon(self._show_earlier))
         self._status = widgets.HTML()
         self._prompt = prompt_box(self)
         self._tools = Tools(self)
@@ -198,6 +198,10 @@ class PanelView:
         keeper = self._prompt.keep_record if self._pages_loaded > 1 else None
         for _, transcript in self._displays:
             transcript.show(chat, keeper=keeper)
+
+    def _show_earlier(self) -> None:
+        self._conversation.want_earlier()
+        self._sync()
 
     def _fill(self, view: TurnView) -> None:
         """Show the answer of a turn, or paint it as it comes."""
