@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+import traceback
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from vig_notebook.ending import Ending
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError, RateLimited
 from vig_notebook.run import RunState
+from vig_notebook.settings import Secret
 from vig_notebook.store import Store, default_store
 from vig_notebook.tuning.experiment import Experiment
 from vig_notebook.tuning.log import MemoryLog, StoreLog, as_log
@@ -148,6 +150,16 @@ def test_what_is_wrong_is_said_before_anything_is_asked(make: Maker) -> None:
     ):
         with pytest.raises(ConfigError):
             make(**{"data": DATA, **options})
+
+
+def test_key_is_in_no_attribute_and_no_traceback() -> None:
+    """`vars` shows the one, and a traceback with local variables the other."""
+    key, server = "hunter2-canary", "http://127.0.0.1:9/v1"
+    assert key not in repr(vars(Experiment("Hello", "demo", base_url=server, api_key=key, store="off")))
+    with pytest.raises(ConfigError) as raised:
+        Experiment("Hello", scorers="exakt", base_url=server, api_key=key)
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(raised.tb) if frame.f_code.co_filename != __file__]
+    assert {type(shown["api_key"]) for shown in frames if "api_key" in shown} == {Secret}
 
 
 async def test_experiment_is_awaited(make: Maker) -> None:

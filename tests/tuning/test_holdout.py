@@ -6,6 +6,7 @@ import pytest
 
 from tests.demos import LIMIT_S
 from vig_notebook.errors import ConfigError
+from vig_notebook.tuning.grid import baseline_pairs
 from vig_notebook.tuning.holdout import look_words
 from vig_notebook.tuning.log import MemoryLog
 from vig_notebook.tuning.prompts import Prompt
@@ -53,6 +54,17 @@ def test_holdout_asks_the_last_variant_and_its_baseline(make: Maker) -> None:
     assert held.name == "p holdout"
     assert "p@v2 against p@v1 on exact" in held.verdict()
     assert experiment.on_holdout().verdict().endswith(COUNTS)  # the same look
+
+
+def test_holdout_asks_two_variants_whatever_they_differ_in(make: Maker) -> None:
+    """Not every model with every prompt and every parameter that one of the two has."""
+    options_of_both: dict[str, Any] = {"models": ["a", "b"], "params": {"temperature": [0, 1]}}
+    experiment = make([FIRST, SECOND], **options(baseline="p@v1 · a · temperature=0"), **options_of_both)
+    held = experiment.on_holdout()
+    assert [variant.label for variant in held.variants] == ["p@v1 · a · temperature=0", "p@v2 · b · temperature=1"]
+    assert [variant.index for variant in held.variants] == [0, 1]
+    assert len(held.cells) == 2 * 6
+    assert baseline_pairs(held.variants, held.baseline) == [(held.variants[1], held.variants[0])]
 
 
 def test_every_other_look_is_counted(make: Maker) -> None:

@@ -30,7 +30,7 @@ class Address:
     """Which server is asked, as for `vig_notebook.start`; None lets the settings choose."""
 
     base_url: str | None = None
-    api_key: str | Secret | None = None
+    api_key: Secret | None = None
     key_env: str | None = None
     profile: str | None = None
 

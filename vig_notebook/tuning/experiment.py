@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from vig_notebook.errors import ConfigError
+from vig_notebook.settings import concealed
 from vig_notebook.tuning.asking import Address, endpoint_of
 from vig_notebook.tuning.export import write_results
 from vig_notebook.tuning.findings import Findings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from vig_notebook.settings import Secret
     from vig_notebook.store import Store
     from vig_notebook.tuning.dataset import Dataset, Source
+    from vig_notebook.tuning.grid import Variant
     from vig_notebook.tuning.judging import PairVerdicts
     from vig_notebook.tuning.log import AnswerLog
     from vig_notebook.tuning.plan import Plan, Prices
@@ -85,6 +87,7 @@ class Experiment(Rounds):
         *,
         name: str = "experiment",
         reference: Sequence[Prompt] = (),
+        only: Sequence[Variant] = (),
         limit: int | None = None,
         holdout: float | None = None,
         variables: Mapping[str, object] | None = None,
@@ -113,6 +116,7 @@ class Experiment(Rounds):
             name: For people and for the log.
             reference: Earlier versions to hold the prompts against. What the log has of them is taken; they are
                 not asked again.
+            only: Variants of another experiment: of this grid, only those that ask the same are laid out.
             limit: Use only the first so many examples.
             holdout: The share of the examples to set aside; only `on_holdout()` asks them.
             variables: Variables that all examples share.
@@ -127,6 +131,7 @@ class Experiment(Rounds):
         Raises:
             ConfigError: Something of it is wrong: a template names what an example lacks, a scorer is unknown.
         """
+        api_key = concealed(api_key)
         self.name = name
         address = Address(base_url=base_url, api_key=api_key, key_env=key_env, profile=profile)
         self.endpoint = endpoint_of(address)
@@ -134,7 +139,14 @@ class Experiment(Rounds):
         kinds = as_scorers(scorers)
         asked, self.held_out = examples_of(data, limit=limit, holdout=holdout, by=expected_column(kinds))
         self._layout = lay_out(
-            as_prompts(prompts), names, params, asked, repeats=repeats, reference=reference, variables=variables or {}
+            as_prompts(prompts),
+            names,
+            params,
+            asked,
+            repeats=repeats,
+            reference=reference,
+            variables=variables or {},
+            only=only,
         )
         self.data, self.variants, self.cells = self._layout.data, self._layout.variants, self._layout.cells
         self.reference = self._layout.reference

@@ -95,12 +95,18 @@ def expand_params(
 
 
 def variants_of(
-    prompts: Sequence[Prompt], models: Sequence[str], params: Sequence[Mapping[str, object]]
+    prompts: Sequence[Prompt],
+    models: Sequence[str],
+    params: Sequence[Mapping[str, object]],
+    *,
+    only: Sequence[Variant] = (),
 ) -> list[Variant]:
-    """The columns of the grid, the prompts varying slowest."""
+    """The columns of the grid, the prompts varying slowest; `only` those that ask the same as one of these, if any."""
     varying = [name for name in _names(params) if len({repr(one.get(name)) for one in params}) > 1]
+    wanted = [(one.prompt, one.model, one.params) for one in only]
+    combined = (one for one in itertools.product(prompts, models, params) if not only or one in wanted)
     variants = []
-    for index, (prompt, model, one) in enumerate(itertools.product(prompts, models, params)):
+    for index, (prompt, model, one) in enumerate(combined):
         parts = [prompt.label] if len(prompts) > 1 else []
         parts += [model] if len(models) > 1 else []
         parts += [f"{name}={one[name]}" for name in varying if name in one]

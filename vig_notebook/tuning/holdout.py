@@ -65,6 +65,7 @@ def ask_holdout(experiment: Experiment, like: Mapping[str, Any], variant: str | 
         list(dict.fromkeys(one.prompt for one in both)),
         models=list(dict.fromkeys(one.model for one in both)),
         params=_params(both),
+        only=both,
         data=experiment.held_out,
         scorers=experiment.scorers,
         name=holdout_name(experiment.name),

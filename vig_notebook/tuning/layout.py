@@ -53,14 +53,17 @@ def lay_out(
     repeats: int | None,
     reference: Sequence[Prompt],
     variables: Mapping[str, object],
+    only: Sequence[Variant] = (),
 ) -> Layout:
     """Expand prompts, models, parameters, examples and repeats, and render every prompt.
+
+    Of the variants, `only` those that ask the same as one of these are taken, where there are any.
 
     Raises:
         ConfigError: A template names what an example lacks, or a parameter has no value to try.
     """
     earlier = [one for one in reference if one not in asked]
-    variants = variants_of([*earlier, *asked], models, expand_params(params))
+    variants = variants_of([*earlier, *asked], models, expand_params(params), only=only)
     examples = _with_shared(data, variables)
     repeats = repeats or (1 if data is None else REPEATS)
     return Layout(
