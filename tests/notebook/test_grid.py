@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from vig_notebook.notebook.grid.record import MOST_ROWS, grid_record
 from vig_notebook.notebook.grid.sheet import distinct
 from vig_notebook.notebook.grid.view import GridView
 from vig_notebook.notebook.grid.words import cell_facts, changes_html, header_facts
+from vig_notebook.settings import Endpoint, Secret
 from vig_notebook.tuning import Experiment, Progress, Prompt, Response
 from vig_notebook.tuning.responses import Status
 from vig_notebook.tuning.scorers import Score
@@ -95,6 +97,64 @@ def test_record_masks_keys() -> None:
     key = "vg-live-0123456789abcdefghij"
     bundle, _ = grid_record(filled([f"the key is {key}"] * 8))
     assert key not in bundle["text/html"] + bundle["text/plain"]
+
+
+KEY = "open-sesame-and-be-quick"
+"""Nothing about it looks like a key."""
+
+
+def echoing() -> Experiment:
+    """An experiment whose server says its key everywhere, also where a text is cut, and so does its judge."""
+    server = Endpoint(base_url="http://127.0.0.1:9/v1", api_key=Secret(KEY))
+    experiment = Experiment(
+        [Prompt(name="p", text="a " + KEY).revise("b " + KEY), "c"],
+        data=[{"text": "x"}, {"text": "y"}],
+        repeats=2,
+        store="off",
+        base_url=server.base_url,
+        api_key=KEY,
+    )
+    for cell in experiment.cells:
+        experiment._responses[cell.index] = Response(
+            cell=cell,
+            status=Status.ERROR if cell.repeat else Status.OK,
+            output="." * (cell.index * 7) + KEY,
+            error=f"the key {KEY} is wrong" if cell.repeat else "",
+            scores={"judge": Score(0.0, "." * 80 + KEY)},
+            endpoint=server,
+        )
+    return experiment
+
+
+@pytest.mark.parametrize("differences", [False, True])
+def test_record_masks_the_key_of_the_server_whatever_it_looks_like(differences: bool) -> None:
+    bundle, metadata = grid_record(echoing(), differences=differences)
+    assert KEY[:8] not in bundle["text/html"] + bundle["text/plain"] + str(metadata)
+    assert "••••" in bundle["text/html"]
+
+
+def test_folded_row_masks_the_key_of_the_server_also_where_it_is_cut(widgets: None) -> None:
+    experiment = echoing()
+    for cell in experiment.cells:
+        old = experiment._responses[cell.index]
+        experiment._responses[cell.index] = replace(old, output="." * 60 + KEY)
+    view = GridView(experiment, stays=True)
+    board = view._board
+    board.take(experiment.responses)
+    board.earn(1.0)
+    board.paint()
+    for row in board.rows.values():
+        assert KEY[:8] not in str([place._output.outputs for place in row._places.values()])
+        row.fold(board.responses, differences=False)
+        assert row._summary is not None
+        assert KEY[:8] not in str(row._summary.outputs)
+        assert "••••" in str(row._summary.outputs)
+
+
+def test_rating_masks_the_key_of_the_server(widgets: None) -> None:
+    shown = str([side.outputs for side in RatingView(echoing().rate(seed=1))._sides])
+    assert KEY[:8] not in shown
+    assert "••••" in shown
 
 
 def test_differences_strike_out_what_went_and_stress_what_came() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets
 import pytest
 
 from tests.notebook.test_grid import filled
+from tests.notebook.test_record import ended as answered
 from vig_notebook.notebook.grid import board as board_module
 from vig_notebook.notebook.grid.board import Board
-from vig_notebook.notebook.grid.cells import PlaceView, Shared
+from vig_notebook.notebook.grid.cells import LiveAnswer, PlaceView, Shared
 from vig_notebook.notebook.grid.sheet import Sheet
 from vig_notebook.notebook.grid.strip import strip_of
 from vig_notebook.notebook.grid.words import column_facts, row_head
@@ -22,7 +24,7 @@ from vig_notebook.wire.chat import Delta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vig_notebook.notebook.grid.cells import LiveAnswer
+    from vig_notebook.run import Run
     from vig_notebook.tuning import Cell
 
 LONG = "A first paragraph.\n\nA second one, still growing"
@@ -98,6 +100,21 @@ def test_place_keeps_one_button_that_stops_then_asks_again_then_goes(sent: Calla
     place.sync({}, [saying(cell, "one")], total=1, base_text=None)
     assert place.box.children == (place._output, place._facts)
     assert 'tabindex="0"' in place._facts.value  # something must take the focus, or no key scrolls it
+
+
+KEY = "open-sesame-and-be-quick"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_answer_that_comes_shows_no_key_not_even_its_beginning(widgets: None, plain: bool) -> None:
+    place = PlaceView(Shared(), stop=print, retry=print, plain=plain)
+    answer = LiveAnswer(lambda: None, plain=plain)
+    answer.start(cast("Run", answered(key=KEY)))
+    for letter in f"you sent {KEY} and sk-abcdEFGH12345678, Authorization: Bearer abcdef1234567890XYZ":
+        answer.write(Delta(content=letter))
+        place.sync({0: answer}, [], total=1, base_text=None)
+        assert not re.search("open-s|abcd", shown(place))
+    assert "you sent •••• and ••••" in shown(place)
 
 
 def test_place_says_no_fewer_messages_than_it_sends(sent: Callable[[], int]) -> None:

@@ -49,19 +49,22 @@ class Segments:
         """How many Output widgets the column has."""
         return len(self._outputs)
 
-    def paint(self, renderer: Renderer) -> None:
-        """Bring the column up to date: at most one message, and three where a segment was finished."""
-        tail = renderer.tail_html()
+    def paint(self, renderer: Renderer) -> int:
+        """Bring the column up to date. Returns how many messages it took: 1, or 3 with a finished segment."""
+        tail, before = renderer.tail_html(), self._tail
         frozen = renderer.frozen
+        self._tail = tail
         if self._painted < len(frozen):
             # However many were finished since the last paint, they share one Output: a burst is no flood.
             self._outputs[-1].outputs = html_output("".join(frozen[self._painted :]))
             self._painted = len(frozen)
             self._outputs.append(self._output(tail))
             self.box.children = tuple(self._outputs)
-        elif tail != self._tail:
-            self._outputs[-1].outputs = html_output(tail)
-        self._tail = tail
+            return 3
+        if tail == before:
+            return 0
+        self._outputs[-1].outputs = html_output(tail)
+        return 1
 
     def show(self, html: str) -> None:
         """Show a text that is whole."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote
 
 from vig_notebook.render import MaskedStream, VisibleStream
@@ -14,17 +14,26 @@ from vig_notebook.settings.secret import MASK
 
 if TYPE_CHECKING:
     from vig_notebook.chats import Outcome
+    from vig_notebook.settings import Endpoint
 
-__all__ = ["masked", "masked_stream", "visible_stream"]
+__all__ = ["Asked", "masked", "masked_stream", "visible_stream"]
 
 _KEY_LETTERS: Final = f"{string.ascii_letters}{string.digits}_.~+/=*-"
 _KEY_OF_JSON: Final = f"{_KEY_LETTERS}\\"
 _ESCAPE: Final = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 
 
-def masked(text: str, run: Outcome) -> str:
+class Asked(Protocol):
+    """What has a server: a run, a response, an experiment."""
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The server; None where none was asked."""
+
+
+def masked(text: str, asked: Asked) -> str:
     """A text without keys; that of the server itself goes whatever it looks like: what is saved travels."""
-    key = run.endpoint.api_key
+    key = asked.endpoint.api_key if asked.endpoint is not None else None
     secrets = () if key is None else (key, Secret(json.dumps(key.reveal())[1:-1]))
     shown = mask(text, *secrets)
     if "\\u00" in text and (spelled_out := _ESCAPE.sub(_letter, text)) != text:

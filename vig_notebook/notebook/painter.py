@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vig_notebook.run import Run
     from vig_notebook.wire.chat import Delta
 
-__all__ = ["Canvas", "Painter", "PlainRenderer", "Renderer"]
+__all__ = ["Canvas", "Intake", "Painter", "PlainRenderer", "Renderer"]
 
 PAINT_S = 0.16
 """Between two paints of one run: 6 a second read as motion, and leaves room for the status and new
@@ -95,14 +95,22 @@ class PlainRenderer:
         return f'<pre class="vig-plain">{escape_text(text)}</pre>'
 
 
-class _Intake:
-    """A text on its way to its renderer: without keys, and many pieces at once, which costs little."""
+class Intake:
+    """A text on its way to its renderer: without keys, and many pieces at once, which costs little.
+
+    Attributes:
+        renderer: What turns it into segments; has what was settled.
+    """
 
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer
-        self.keys = MaskedStream(mask)
+        self._keys = MaskedStream(mask)
         self._pieces: list[str] = []
         self._length = 0
+
+    def start(self, run: Run) -> None:
+        """Say whose text it is: the key of its server is taken out, too."""
+        self._keys = masked_stream(run)
 
     def feed(self, text: str) -> None:
         """Take the next piece."""
@@ -113,9 +121,9 @@ class _Intake:
 
     def settle(self, *, last: bool = False) -> None:
         """Pass on what came; what may be the beginning of a key only with the `last` of it."""
-        text = self.keys.feed("".join(self._pieces))
+        text = self._keys.feed("".join(self._pieces))
         self._pieces, self._length = [], 0
-        self.renderer.feed(text + self.keys.flush() if last else text)
+        self.renderer.feed(text + self._keys.flush() if last else text)
 
 
 class Painter:
@@ -123,8 +131,8 @@ class Painter:
 
     def __init__(self, canvas: Canvas, *, plain: bool = False) -> None:
         self._canvas = canvas
-        self._answer = _Intake(PlainRenderer() if plain else StreamRenderer())
-        self._reasoning = _Intake(PlainRenderer())
+        self._answer = Intake(PlainRenderer() if plain else StreamRenderer())
+        self._reasoning = Intake(PlainRenderer())
         self._reasoning_began: float | None = None
         self._reasoning_s: float | None = None
         self._dirty = self._thinking = False
@@ -135,7 +143,8 @@ class Painter:
 
     def start(self, run: Run) -> None:
         """Begin to paint."""
-        self._answer.keys, self._reasoning.keys = masked_stream(run), masked_stream(run)
+        self._answer.start(run)
+        self._reasoning.start(run)
         self._tick(run)
 
     def write(self, delta: Delta) -> None:

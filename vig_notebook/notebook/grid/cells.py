@@ -22,12 +22,12 @@ from ipywidgets.widgets.widget_string import HTMLStyle  # the one style that the
 
 from vig_notebook.notebook.answer_view import Segments, html_output
 from vig_notebook.notebook.grid.words import answers_html, cell_facts
-from vig_notebook.notebook.painter import PlainRenderer
+from vig_notebook.notebook.painter import Intake, PlainRenderer
 from vig_notebook.render import StreamRenderer, escape_text
 from vig_notebook.run import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from vig_notebook.notebook.painter import Renderer
     from vig_notebook.run import Run
@@ -60,13 +60,12 @@ class LiveAnswer:
     """A sink that keeps a growing answer until there is budget to paint it.
 
     Attributes:
-        renderer: The text as segments.
         run: The run, once it is asked.
         dirty: Whether there is text that was not painted.
     """
 
     def __init__(self, touched: Callable[[], object], *, plain: bool) -> None:
-        self.renderer: Renderer = PlainRenderer() if plain else StreamRenderer()
+        self._intake = Intake(PlainRenderer() if plain else StreamRenderer())
         self.run: Run | None = None
         self.dirty = False
         self._touched = touched
@@ -74,17 +73,23 @@ class LiveAnswer:
     def start(self, run: Run) -> None:
         """Take the run."""
         self.run = run
+        self._intake.start(run)
         self._touched()
 
     def write(self, delta: Delta) -> None:
         """Take a piece."""
         if text := delta.content or delta.refusal:
-            self.renderer.feed(text)
+            self._intake.feed(text)
             self.dirty = True
             self._touched()
 
     def finish(self, run: Run) -> None:
         """Nothing to do: the response follows."""
+
+    def settle(self) -> Renderer:
+        """The text as segments, all that can be shown by now."""
+        self._intake.settle()
+        return self._intake.renderer
 
     @property
     def facts(self) -> list[str]:
@@ -132,16 +137,15 @@ class PlaceView:
         Returns:
             How many messages it took.
         """
-        long = {index: answer for index, answer in live.items() if answer.renderer.frozen}
-        short = [answer for answer in live.values() if not answer.renderer.frozen]
+        settled = {index: answer.settle() for index, answer in live.items()}
+        long = {index: renderer for index, renderer in settled.items() if renderer.frozen}
+        short = [renderer for renderer in settled.values() if not renderer.frozen]
         cost = self._sync_children(long, responses, running=bool(live))
-        for index, answer in long.items():
-            if answer.dirty:
-                answer.dirty = False
-                before = len(answer.renderer.frozen)
-                self._segments[index].paint(answer.renderer)
-                cost += 1 + 2 * (len(answer.renderer.frozen) - before)
-        tails = [html for answer in short if (html := answer.renderer.tail_html())]
+        for index, renderer in long.items():
+            if live[index].dirty:
+                live[index].dirty = False
+                cost += self._segments[index].paint(renderer)
+        tails = [html for renderer in short if (html := renderer.tail_html())]
         answers = "".join(f'<div class="vig-one vig-answer">{html}</div>' for html in tails)
         answers += answers_html(responses, base_text=base_text, plain=self._plain)
         cost += self._sync_output(answers)
@@ -155,17 +159,17 @@ class PlaceView:
             if widget is not None:
                 widget.close()
 
-    def _sync_children(self, live: dict[int, LiveAnswer], responses: Sequence[Response], *, running: bool) -> int:
+    def _sync_children(self, long: Collection[int], responses: Sequence[Response], *, running: bool) -> int:
         wanted = self._wanted_button(responses, running=running)
         cost = self._set_button(wanted)
-        gone = self._segments.keys() - live.keys()
-        new = [index for index in live if index not in self._segments]
+        gone = self._segments.keys() - set(long)
+        new = [index for index in long if index not in self._segments]
         if not gone and not new and bool(wanted) == self._button_shown:
             return cost
         old = [self._segments.pop(index) for index in gone]
         self._segments |= {index: Segments() for index in new}
         self._button_shown = bool(wanted)
-        children = [*(self._segments[index].box for index in live), self._output, self._facts]
+        children = [*(self._segments[index].box for index in long), self._output, self._facts]
         self.box.children = tuple(children + ([self._button] if self._button_shown else []))
         for segments in old:
             segments.close()

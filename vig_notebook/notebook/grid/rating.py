@@ -22,6 +22,7 @@ import ipywidgets as widgets
 from IPython.display import display, update_display
 
 from vig_notebook.notebook.answer_view import html_output
+from vig_notebook.notebook.keys import masked
 from vig_notebook.render import STYLE, escape_text, render_html, visible
 from vig_notebook.settings import mask
 
@@ -119,7 +120,7 @@ class RatingView:
     def _side_html(self, name: str, response: Response) -> str:
         label = "" if self._blind else f" · {response.cell.variant.label}"
         head = f'<div class="vig-mark"><strong>{name}</strong>{escape_text(label)}</div>'
-        return f'{head}<div class="vig-answer">{render_html(mask(response.output))}</div>'
+        return f'{head}<div class="vig-answer">{render_html(masked(response.output, response))}</div>'
 
     def _button(self, key: str, label: str, tooltip: str) -> widgets.Button:
         button = widgets.Button(description=label, tooltip=tooltip, layout=widgets.Layout(width="auto"))

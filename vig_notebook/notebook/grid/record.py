@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vig_notebook.notebook.grid.sheet import Sheet, distinct
 from vig_notebook.notebook.grid.strip import strip_of
 from vig_notebook.notebook.grid.words import answers_html, cell_facts, column_facts, example_text, marks
+from vig_notebook.notebook.keys import masked
 from vig_notebook.notebook.words import badge
 from vig_notebook.render import escape_text, visible
 from vig_notebook.settings import mask
@@ -67,7 +68,7 @@ class _Page:
     def _prompts_html(self) -> str:
         return "".join(
             f'<div class="vig-prompt"><div class="vig-note">{escape_text(_title(prompt))}</div>'
-            f"<pre>{escape_text(mask(_text_of(prompt)))}</pre></div>"
+            f"<pre>{escape_text(self._text_of(prompt))}</pre></div>"
             for prompt in self._prompts
         )
 
@@ -116,7 +117,7 @@ class _Page:
 
     def text(self) -> str:
         blocks = [self._strip.plain]
-        blocks += [f"{_title(prompt)}:\n{visible(mask(_text_of(prompt)))}" for prompt in self._prompts]
+        blocks += [f"{_title(prompt)}:\n{visible(self._text_of(prompt))}" for prompt in self._prompts]
         blocks += [self._row_text(example) for example in self._shown]
         blocks.append(f"[{' · '.join(visible(mask(fact)) for fact in self._facts(marked=True))}]")
         return "\n\n".join(filter(None, blocks))
@@ -137,7 +138,7 @@ class _Page:
         for group in distinct(found):
             text = " ".join(group.text.split())[:MOST_PLAIN_CHARS] if self._sheet.has_rows else group.text
             words = f"[{' · '.join(marks(group))}] " if marks(group) else ""
-            lines.append(visible(mask(f"{words}{group.first.error}{' ' if group.first.error else ''}{text}")))
+            lines.append(visible(f"{words}{group.first.error}{' ' if group.first.error else ''}{text}"))
         return "\n".join(lines)
 
     # Facts.
@@ -155,6 +156,10 @@ class _Page:
     @property
     def _prompts(self) -> list[Prompt]:
         return list(dict.fromkeys(variant.prompt for variant in self._sheet.variants))
+
+    def _text_of(self, prompt: Prompt) -> str:
+        text = prompt.text if prompt.system is None else f"[system]\n{prompt.system}\n[user]\n{prompt.text}"
+        return masked(text, self._experiment)
 
     @property
     def _shown(self) -> Sequence[Example]:
@@ -205,10 +210,6 @@ class _Page:
 def _title(prompt: Prompt) -> str:
     parent = f", made from {prompt.parent.label}" if prompt.parent is not None else ""
     return f"Prompt {prompt.label}{parent}"
-
-
-def _text_of(prompt: Prompt) -> str:
-    return prompt.text if prompt.system is None else f"[system]\n{prompt.system}\n[user]\n{prompt.text}"
 
 
 def _count(number: int, word: str) -> str:

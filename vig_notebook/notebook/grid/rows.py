@@ -19,7 +19,6 @@ from vig_notebook.notebook.grid.cells import PlaceView
 from vig_notebook.notebook.grid.sheet import distinct
 from vig_notebook.notebook.grid.words import answers_html, marks, row_head
 from vig_notebook.render import escape_text
-from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -138,7 +137,7 @@ def _line(responses: Sequence[Response]) -> str:
     lines = []
     for group in distinct(responses)[:3]:
         words = " · ".join([*marks(group)[:2], _cut(group.text or group.first.error)])
-        lines.append(f'<div class="vig-line">{escape_text(mask(words))}</div>')
+        lines.append(f'<div class="vig-line">{escape_text(words)}</div>')
     return "".join(lines) or '<div class="vig-note">not asked</div>'
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from vig_notebook.notebook.keys import masked
 from vig_notebook.tuning.grid import baseline_pairs
 from vig_notebook.tuning.responses import Status
 
@@ -50,6 +51,7 @@ class Sheet:
     """
 
     def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
         self.examples: Sequence[Example] = list(experiment.data)
         self.variants: Sequence[Variant] = experiment.variants
         self.places: dict[Place, list[Cell]] = {}
@@ -75,8 +77,9 @@ class Sheet:
         return [(base[0], index) for index, one in self._bases.items() if one.index == base[1]]
 
     def at(self, place: Place, responses: Mapping[int, Response]) -> list[Response]:
-        """The responses of a place, in the order of asking."""
-        return [responses[cell.index] for cell in self.places[place] if cell.index in responses]
+        """The responses of a place, in the order of asking, as they may be shown: without keys."""
+        found = (responses[cell.index] for cell in self.places[place] if cell.index in responses)
+        return [_told(response, self._experiment) for response in found]
 
     def base_text(self, place: Place, responses: Mapping[int, Response]) -> str | None:
         """The first whole answer of the baseline; None where there is none."""
@@ -88,6 +91,16 @@ class Sheet:
 def place_of(cell: Cell) -> Place:
     """Row and column of a cell."""
     return cell.example.id, cell.variant.index
+
+
+def _told(response: Response, experiment: Experiment) -> Response:
+    """A response without keys. Here, before anything is cut: half a key would not be known."""
+    return replace(
+        response,
+        output=masked(response.output, response),
+        error=masked(response.error, response),
+        scores={name: replace(one, reason=masked(one.reason, experiment)) for name, one in response.scores.items()},
+    )
 
 
 def distinct(responses: Iterable[Response]) -> list[Distinct]:

@@ -5,13 +5,13 @@ Its figures come from scipy, whose import takes a second: never call this on the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.grid.words import flip_words, prompt_changes_html
+from vig_notebook.notebook.keys import masked
 from vig_notebook.render import escape_text, visible
-from vig_notebook.settings import mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,16 +50,16 @@ class Strip:
             lines = "<br>".join(escape_text(line) for line in self.verdict.split("\n"))
             parts.append(f'<div class="vig-verdict"><strong>Verdict.</strong> {lines}</div>')
         parts += [self._flips_html()] if self.flips is not None else []
-        parts += [f'<div class="vig-note">{escape_text(mask(note))}</div>' for note in self.notes]
+        parts += [f'<div class="vig-note">{escape_text(note)}</div>' for note in self.notes]
         return f'<div class="vig-strip">{"".join(parts)}</div>' if parts else ""
 
     @property
     def plain(self) -> str:
         """The strip as plain text."""
-        lines = [visible(mask(new.diff(old))) for old, new in self.changes]
+        lines = [visible(new.diff(old)) for old, new in self.changes]
         lines += [f"Verdict. {self.verdict}"] if self.verdict else []
         lines += self._flip_lines() if self.flips is not None else []
-        return "\n".join([*lines, *(visible(mask(note)) for note in self.notes)])
+        return "\n".join([*lines, *(visible(note) for note in self.notes)])
 
     def _flip_lines(self) -> list[str]:
         flips = self.flips or ()
@@ -91,8 +91,13 @@ def strip_of(experiment: Experiment) -> Strip:
     notes += [_not_asked(prompt) for prompt in experiment.reference if not _has_answers(experiment, prompt)]
     if experiment.progress.note:
         notes.append(experiment.progress.note)
-    changes = _changes(experiment)
-    return Strip(changes=changes, flips=flips, verdict=verdict, notes=notes, interim=findings.interim)
+    return Strip(
+        changes=_changes(experiment),
+        flips=flips,
+        verdict=masked(verdict, experiment),
+        notes=[masked(note, experiment) for note in notes],
+        interim=findings.interim,
+    )
 
 
 def _has_answers(experiment: Experiment, prompt: Prompt) -> bool:
@@ -108,4 +113,11 @@ def _not_asked(prompt: Prompt) -> str:
 
 def _changes(experiment: Experiment) -> list[tuple[Prompt, Prompt]]:
     prompts = list(dict.fromkeys(variant.prompt for variant in experiment.variants))
-    return [(new.parent, new) for new in prompts if new.parent is not None and new not in experiment.reference]
+    changed = [(new.parent, new) for new in prompts if new.parent is not None and new not in experiment.reference]
+    return [(_told(old, experiment), _told(new, experiment)) for old, new in changed]
+
+
+def _told(prompt: Prompt, experiment: Experiment) -> Prompt:
+    """A prompt without keys."""
+    system = None if prompt.system is None else masked(prompt.system, experiment)
+    return replace(prompt, text=masked(prompt.text, experiment), system=system)

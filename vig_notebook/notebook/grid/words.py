@@ -128,7 +128,7 @@ def answers_html(
     """The distinct answers of a place.
 
     Args:
-        responses: Its responses.
+        responses: Its responses, as `Sheet.at` gives them: without keys.
         most_chars: Where a longer text is cut; None never.
         base_text: Show the differences to this text.
         plain: Show the text as it is, not as Markdown.
@@ -137,11 +137,11 @@ def answers_html(
 
 
 def _answer_html(group: Distinct, most_chars: int | None, base_text: str | None, *, plain: bool) -> str:
-    words = " · ".join(escape_text(mask(word)) for word in marks(group))
+    words = " · ".join(escape_text(word) for word in marks(group))
     head = f'<div class="vig-mark">{words}</div>' if words else ""
     if group.first.error:
-        head += f'<div class="vig-card">{escape_text(mask(group.first.error))}</div>'
-    text = mask(group.text)
+        head += f'<div class="vig-card">{escape_text(group.first.error)}</div>'
+    text = group.text
     rest = ""
     if most_chars is not None and len(text) > most_chars:
         rest = f'<div class="vig-note">… {len(text) - most_chars:,} more characters</div>'
@@ -151,7 +151,7 @@ def _answer_html(group: Distinct, most_chars: int | None, base_text: str | None,
 
 def _text_html(text: str, base_text: str | None, *, plain: bool) -> str:
     if base_text is not None:
-        return f'<div class="vig-answer">{changes_html(mask(base_text), text)}</div>'
+        return f'<div class="vig-answer">{changes_html(base_text, text)}</div>'
     if not text:
         return ""
     return f'<div class="vig-answer">{f"<pre>{escape_text(text)}</pre>" if plain else render_html(text)}</div>'
