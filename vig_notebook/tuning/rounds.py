@@ -174,6 +174,11 @@ class Rounds:
         """Have an observer told of every cell from the next round on."""
         self._observers.append(observer)
 
+    def unwatch(self, observer: Observer) -> None:
+        """Have an observer told nothing more from the next round on; one that does not watch may be named, too."""
+        if observer in self._observers:
+            self._observers.remove(observer)
+
     # Looking; nothing here waits.
 
     @property
