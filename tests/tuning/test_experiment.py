@@ -19,9 +19,12 @@ from vig_notebook.errors import ConfigError, RateLimited
 from vig_notebook.run import RunState
 from vig_notebook.settings import Secret
 from vig_notebook.store import Store, default_store
+from vig_notebook.tuning.asking import Asking
 from vig_notebook.tuning.experiment import Experiment
+from vig_notebook.tuning.limiter import limiter_of
 from vig_notebook.tuning.log import MemoryLog, StoreLog, as_log
 from vig_notebook.tuning.prompts import Prompt
+from vig_notebook.tuning.rounds import Rounds
 from vig_notebook.tuning.scorers import scorer
 
 if TYPE_CHECKING:
@@ -595,6 +598,77 @@ def test_retry_after_the_end_begins_a_new_round(make: Maker) -> None:
     again = threading.Event()
     current.retry(experiment.cells[0], again.set)
     assert again.wait(LIMIT_S)
+
+
+@pytest.mark.parametrize("model", ["demo-500", "demo-401"])
+def test_retry_while_scores_are_made_is_of_the_same_round(make: Maker, model: str) -> None:
+    """Whoever watches is told of the end when the answer that was asked again is there, too."""
+    gate, failed = threading.Event(), threading.Semaphore(0)
+
+    class Watching(Watcher):
+        def ended(self, cell: Cell, response: Response) -> None:
+            super().ended(cell, response)
+            if response.status == "error":
+                failed.release()
+
+    def slowly(response: str, example: Mapping[str, object]) -> bool:
+        return gate.wait(LIMIT_S)
+
+    experiment = make(models=["demo", model], data=DATA, limit=1, repeats=1, scorers=slowly, max_concurrency=1)
+    watcher = Watching()
+    experiment.watch(watcher)
+    experiment.run()
+    assert failed.acquire(timeout=LIMIT_S)
+    engine().run(asyncio.sleep(0)).result(LIMIT_S)
+    experiment.retry(experiment.cells[1])
+    assert failed.acquire(timeout=LIMIT_S)
+    assert "over" not in watcher.said
+    gate.set()
+    assert experiment.wait(LIMIT_S)
+    assert watcher.said.count("over") == 1
+    assert watcher.said[-2:] == ["scored 0 1", "over"]
+
+
+def test_retries_that_miss_the_end_begin_one_round(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = make(data=DATA, repeats=1, models="demo-500")
+    experiment.run().wait(LIMIT_S)
+    before, watcher = [one.run_id for one in experiment.responses], Watcher()
+    experiment.watch(watcher)
+    still = iter([True, True])  # it runs when each is asked for, and no more when its turn comes
+    monkeypatch.setattr(Experiment, "running", property(lambda own: next(still, False) or Rounds.running.fget(own)))  # type: ignore[attr-defined]
+
+    async def retry_both() -> None:
+        experiment.retry(experiment.cells[0])
+        experiment.retry(experiment.cells[1])
+
+    engine().run(retry_both()).result(LIMIT_S)
+    engine().run(asyncio.sleep(0)).result(LIMIT_S)
+    assert experiment.wait(LIMIT_S)
+    assert [one.run_id == was for one, was in zip(experiment.responses, before, strict=True)] == [False, False, True]
+    assert watcher.said.count("over") == 1
+
+
+def test_cell_that_cannot_be_asked_ends_the_round_and_says_why(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = make(data=DATA, repeats=1, max_concurrency=1)
+    watcher = Watcher()
+    experiment.watch(watcher)
+    real = Asking.ask
+
+    def ask_first(self: Asking, cell: Cell, sinks: Sequence[Sink]) -> Run:
+        if cell.index:
+            raise ConfigError("The settings are wrong")
+        return real(self, cell, sinks)
+
+    monkeypatch.setattr(Asking, "ask", ask_first)
+    experiment.run()
+    with pytest.raises(ConfigError, match="The settings are wrong"):
+        experiment.wait(LIMIT_S)
+    assert experiment.progress.note == "The rest was not asked: The settings are wrong."
+    assert (experiment.progress.done, experiment.progress.in_flight, watcher.said[-1]) == (1, 0, "over")
+    assert limiter_of(engine(), experiment.endpoint).in_flight == 0
+    monkeypatch.undo()
+    assert experiment.run().wait(LIMIT_S)
+    assert experiment.progress.done == 3
 
 
 def test_default_log_is_the_run_log(make: Maker) -> None:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.tuning.grids import cells, variants
-from vig_notebook.errors import AuthError, ConnectFailed, Overloaded, RateLimited, ServerError, VigthoriaError
+from vig_notebook.errors import (
+    AuthError,
+    ConfigError,
+    ConnectFailed,
+    Overloaded,
+    RateLimited,
+    ServerError,
+    VigthoriaError,
+)
 from vig_notebook.run import RunState
 from vig_notebook.tuning.limiter import Limiter
 from vig_notebook.tuning.schedule import TRIES, Schedule
@@ -215,6 +223,58 @@ async def test_cell_is_added_in_front(limiter: Limiter) -> None:
         owner.runs[names[0]].end()
         await settle()
         owner.runs[names[2]].end()
+
+
+async def test_what_is_added_after_the_end_is_asked_by_working_again(limiter: Limiter) -> None:
+    owner, grid = FakeOwner(), cells(variants(), examples=1)
+    schedule: Schedule[Cell] = Schedule([], owner, limiter, max_concurrency=2, max_wait_s=60)
+    await schedule.work()
+    assert schedule.over
+    schedule.add(grid[0])
+    task = asyncio.create_task(schedule.work())
+    await settle()
+    assert not schedule.over
+    owner.runs[grid[0].name].end()
+    await asyncio.wait_for(task, 5)
+    assert owner.asked == [grid[0].name]
+    assert limiter.wakers == set()
+
+
+async def test_cell_that_waits_or_flies_is_not_added_twice(limiter: Limiter) -> None:
+    async with working(limiter, examples=2, most=1) as (schedule, owner, grid):
+        for cell in grid:
+            schedule.add(cell)
+        assert schedule.waiting == 1
+        owner.runs[grid[0].name].end()
+        await settle()
+        owner.runs[grid[1].name].end()
+    assert owner.asked == [cell.name for cell in grid]
+
+
+async def test_place_of_a_cell_that_cannot_be_asked_is_free_again(limiter: Limiter) -> None:
+    class Broken(FakeOwner):
+        def ask(self, cell: Cell, finish: Finish) -> Any:
+            raise ConfigError("no")
+
+    schedule = Schedule(cells(variants()), Broken(), limiter, max_concurrency=2, max_wait_s=60)
+    with pytest.raises(ConfigError):
+        await schedule.work()
+    assert (limiter.in_flight, limiter.wakers) == (0, set())
+
+
+async def test_cells_are_skipped_in_one_pass(limiter: Limiter) -> None:
+    looked: list[int] = []
+
+    def is_odd(cell: Cell) -> bool:
+        looked.append(cell.index)
+        return cell.index % 2 == 1
+
+    async with working(limiter, examples=6, most=2) as (schedule, owner, grid):
+        schedule.skip(is_odd)
+        assert looked == [2, 3, 4, 5]
+        assert owner.skipped_cells == [grid[3].name, grid[5].name]
+        assert schedule.waiting == 2
+        schedule.stop()
 
 
 async def test_owner_ends_the_asking(limiter: Limiter) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from vig_notebook.ending import Ending
 from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
 from vig_notebook.tuning.limiter import limiter_of
 from vig_notebook.tuning.responses import from_run, never_asked
 from vig_notebook.tuning.schedule import TOO_MANY, Schedule
@@ -94,13 +95,12 @@ class Round:
         self._observers = list(observers)
         self._calls = calls
         self._budget = budget
-        self._todo = todo
         self._given_up: dict[str, int] = {}
         self._hopeless = ""
         self._left_out = ""
         self._asked = 0
         self._unscored = 0
-        self._all_scored = asyncio.Event()
+        self._news = asyncio.Event()
         self._began_at = time.monotonic()
         endpoint = asking.endpoint
         self._schedule: Schedule[Cell] = Schedule(
@@ -130,10 +130,13 @@ class Round:
         """Ask a cell again before all others; `otherwise` is called when the round is over already."""
 
         def again() -> None:
-            if self._schedule.over:
+            if self.over:
                 otherwise()
-            else:
-                self._schedule.add(cell)
+                return
+            if self._schedule.over:
+                self._hopeless = ""  # a person may try again what is hopeless
+            self._schedule.add(cell)
+            self._news.set()
 
         engine().loop.call_soon_threadsafe(again)
 
@@ -208,9 +211,7 @@ class Round:
         if self._given_up[model] < 2:
             return
         self._left_out = f"The rest of {model} was not asked, since the server refuses it: {error}"
-        for cell in self._todo:
-            if cell.variant.model == model and cell.index not in self.runs:
-                self._schedule.stop(cell)
+        self._schedule.skip(lambda cell: cell.variant.model == model)
 
     def _end(self, _future: concurrent.futures.Future[None]) -> None:
         engine().askers.discard(self.stop)
@@ -221,8 +222,13 @@ class Round:
             for response in self._answered:
                 self._take(response)
             await self._schedule.work()
-            while self._unscored:
-                await self._all_scored.wait()
+            while self._unscored or self._schedule.waiting:
+                await self._news.wait()
+                self._news.clear()
+                await self._schedule.work()
+        except ConfigError as error:
+            self._hopeless = f"The rest was not asked: {error}"
+            raise
         finally:
             self._scoring.close()
             self.over = True
@@ -233,7 +239,6 @@ class Round:
         self._tell(lambda observer: observer.ended(response.cell, response))
         if response.status.whole and self._scoring.scorers:
             self._unscored += 1
-            self._all_scored.clear()
             self._scoring.submit(
                 response.output,
                 response.cell.example.variables,
@@ -243,7 +248,7 @@ class Round:
     def _take_scores(self, response: Response, scores: dict[str, Score]) -> None:
         self._unscored -= 1
         if not self._unscored:
-            self._all_scored.set()
+            self._news.set()
         scored = replace(response, scores=scores, rating=self._responses[response.cell.index].rating)
         self._responses[response.cell.index] = scored
         self._tell(lambda observer: observer.scored(response.cell, scored))

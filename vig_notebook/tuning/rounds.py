@@ -111,11 +111,7 @@ class Rounds:
 
     def retry(self, cell: Cell) -> None:
         """Ask a cell again that failed or was stopped; returns at once."""
-        asking = self._asking()
-        if self._round is not None and self.running:
-            self._round.retry(cell, lambda: self._begin(asking, [cell], []))
-        else:
-            self._begin(asking, [cell], [])
+        self._retry(cell, self._asking())
 
     def rescore(self, *scorers: Spec) -> Self:
         """Score every answer with these scorers instead, without asking again; returns at once.
@@ -243,6 +239,12 @@ class Rounds:
         for key, answer in self._log.find(keys).items() if keys else ():
             self._responses[keys[key].index] = cached(keys[key], answer)
         return asking
+
+    def _retry(self, cell: Cell, asking: Asking) -> None:
+        if self._round is not None and self.running:
+            self._round.retry(cell, lambda: self._retry(cell, asking))  # another may have begun by then
+        else:
+            self._begin(asking, [cell], [])
 
     def _begin(
         self, asking: Asking, todo: Sequence[Cell], answered: Sequence[Response], *, recalls_only: bool = False

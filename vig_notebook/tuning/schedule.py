@@ -125,8 +125,9 @@ class Schedule(Generic[T]):
     async def work(self) -> None:
         """Ask every cell; returns when the last has ended or was stopped. Cancelling it stops all.
 
-        Once it has returned, `over` is true and nothing can be added.
+        Once it has returned, `over` is true; what is added then is asked when it works again.
         """
+        self.over = False
         self._limiter.wakers.add(self._wake.set)
         try:
             while True:
@@ -140,19 +141,33 @@ class Schedule(Generic[T]):
             self._limiter.wakers.discard(self._wake.set)
 
     def add(self, cell: T) -> None:
-        """Ask one more cell, before all others."""
-        self._waiting.appendleft(_Flight(cell))
-        self._wake.set()
+        """Ask one more cell, before all others; one that waits or is under way is left as it is."""
+        if cell.index not in self._flying and all(flight.cell is not cell for flight in self._waiting):
+            self._waiting.appendleft(_Flight(cell))
+            self._wake.set()
 
     def stop(self, cell: T | None = None) -> None:
         """Stop a cell, or all of them. Those that were not asked yet are skipped when named, else forgotten."""
         for flight in tuple(self._flying.values()):
             if flight.run is not None and cell in {None, flight.cell}:
                 flight.run.stop()
-        named = [flight for flight in self._waiting if flight.cell is cell]
-        self._waiting = deque(flight for flight in self._waiting if cell is not None and flight.cell is not cell)
-        for flight in named:
-            self._owner.skipped(flight.cell)
+        if cell is None:
+            self._waiting.clear()
+            self._wake.set()
+        else:
+            self.skip(lambda waiting: waiting is cell)
+
+    def skip(self, which: Callable[[T], bool]) -> None:
+        """Skip the cells that wait and of which this is so."""
+        waiting, self._waiting = self._waiting, deque()
+        skipped: list[T] = []
+        for flight in waiting:
+            if which(flight.cell):
+                skipped.append(flight.cell)
+            else:
+                self._waiting.append(flight)
+        for cell in skipped:
+            self._owner.skipped(cell)
         self._wake.set()
 
     def _land(self, flight: _Flight[T], run: Run) -> None:
@@ -190,9 +205,10 @@ class Schedule(Generic[T]):
             flight.tries += 1
             flight.last_at = time.monotonic()
             flight.first_at = flight.first_at or flight.last_at
+            # It takes its place only then: a cell that cannot be asked would keep it for good.
+            flight.run = self._owner.ask(flight.cell, Finish(functools.partial(self._land, flight)))
             flight.taken = self._limiter.take()
             self._flying[flight.cell.index] = flight
-            flight.run = self._owner.ask(flight.cell, Finish(functools.partial(self._land, flight)))
 
     async def _until_something_happens(self) -> None:
         pause_s = self._limiter.pause_left_s if self._waiting else 0.0
