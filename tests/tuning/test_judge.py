@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +64,31 @@ def test_judge_is_shown_the_question_between_marks_that_nobody_knows() -> None:
     assert "shown" in prompts[1]
     assert [len(found) for found in marks] == [1, 1]
     assert marks[0] != marks[1]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"reason": "it uses {} as an empty dict", "score": 0.5}',
+        '{"reason": "the f-string {name} is right", "score": 0.5}',
+        '{"reason": {"why": "nested"}, "score": 0.5}',
+        'For {} and {name}, and as {"no": "score"}: {"score": 0.5}',
+        "{" * 2_000 + ' {"score": 0.5}',
+    ],
+)
+def test_judge_may_use_braces(reply: str) -> None:
+    found = apply(Judge("right?", ask=says(reply)), "a", {})
+    assert found.value == 0.5
+
+
+@pytest.mark.parametrize(
+    "reply", ['{"a":' * 100_000, '{"a":' * 400 + "[" + "0," * 200_000, '{"score": ' + "1" * 5_000 + "}", "{ " * 500_000]
+)
+def test_judge_that_never_ends_is_given_up(reply: str) -> None:
+    began_at = time.process_time()
+    found = apply(Judge("right?", ask=says(reply)), "a", {})
+    assert found.reason.startswith("ValueError: the judge gave no JSON object, but '{")
+    assert time.process_time() - began_at < 2  # trying at every brace takes a minute
 
 
 def judged(judge: PairJudge, *pairs: tuple[str, str]) -> PairVerdicts:
