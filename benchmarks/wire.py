@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vig_notebook.wire.accumulate import CompletionBuilder
-from vig_notebook.wire.chat import decode_chunk, decode_usual
+from vig_notebook.wire.chat import decode_chunk
 from vig_notebook.wire.sse import EventStreamDecoder
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def read_ours(reads: list[bytes]) -> str:
     for data in reads:
         texts = decoder.feed_usual(data)
         if texts is not None:
-            for text in texts:
-                builder.add_usual(decode_usual(text))
+            for _ in builder.add_usual(iter(texts)):
+                pass
         else:
             for event in decoder.feed(data):
                 builder.add(decode_chunk(event.data, event=event.event))

@@ -12,7 +12,6 @@ import tracemalloc
 from contextlib import suppress
 from dataclasses import replace
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +27,6 @@ from vig_notebook.wire.chat import (
     ToolCall,
     Usage,
     decode_chunk,
-    decode_usual,
     is_done,
 )
 from vig_notebook.wire.sse import EventStreamDecoder, ServerSentEvent
@@ -52,10 +50,17 @@ def built(*chunks: ChatCompletionChunk) -> CompletionBuilder:
 
 def put(builder: CompletionBuilder, data: str) -> ChatCompletionChunk:
     """Put data to the answer as the client does when the stream is under way."""
-    try:
-        return builder.add_usual(decode_usual(data))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return builder.add(decode_chunk(data))
+    for chunk in builder.add_usual(iter([data])):
+        return chunk
+    return builder.add(decode_chunk(data))
+
+
+def put_one(builder: CompletionBuilder, piece: str, *, member: str = "content", usual: bool) -> None:
+    """Put a piece to the answer, by either of the two ways."""
+    if usual:
+        put(builder, json.dumps({"choices": [{"delta": {member: piece}}]}))
+    else:
+        builder.add(ChatCompletionChunk([Choice(0, Delta(**{member: piece}))]))  # type: ignore[arg-type]
 
 
 def contents(chunks: list[ChatCompletionChunk], index: int = 0) -> str:
@@ -290,17 +295,16 @@ def test_half_that_no_end_followed_is_not_in_the_text_yet() -> None:
 # --- caps
 
 
-@pytest.mark.parametrize("way", ["add", "add_usual"])
-def test_text_over_its_cap_is_too_large_and_not_put(way: str) -> None:
+@pytest.mark.parametrize("usual", [False, True])
+def test_text_over_its_cap_is_too_large_and_not_put(*, usual: bool) -> None:
     builder = CompletionBuilder(max_text_bytes=10)
-    add = getattr(builder, way)
-    add(text_chunk("12345"))
-    add(text_chunk("éé"))
+    put_one(builder, "12345", usual=usual)
+    put_one(builder, "éé", usual=usual)
     for piece in ("ab", "é", "\ud83d"):
         with pytest.raises(TooLarge) as caught:
-            add(text_chunk(piece))
+            put_one(builder, piece, usual=usual)
         assert caught.value.cap == "max_text_bytes"
-    add(text_chunk("c"))
+    put_one(builder, "c", usual=usual)
     assert builder.text == "12345ééc"
     assert builder.completion().delta_count == 3
 
@@ -501,15 +505,14 @@ def test_asking_for_the_text_loses_nothing_that_comes_meanwhile() -> None:
     assert builder.text == "abcd"
 
 
-@pytest.mark.parametrize("way", ["add", "add_usual"])
+@pytest.mark.parametrize("usual", [False, True])
 @pytest.mark.parametrize("member", ["content", "reasoning"])
-def test_short_pieces_cost_little_more_than_their_letters(member: str, way: str) -> None:
+def test_short_pieces_cost_little_more_than_their_letters(member: str, *, usual: bool) -> None:
     builder = built(text_chunk("x"))
-    add = getattr(builder, way)
     tracemalloc.start()
     try:
         for number in range(30_000):
-            add(ChatCompletionChunk([Choice(0, Delta(**{member: f"{number % 100:02}"}))]))  # type: ignore[arg-type]
+            put_one(builder, f"{number % 100:02}", member=member, usual=usual)
         size, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Self
 
-import msgspec
-
 from vig_notebook.client.foreign import cut_off
 from vig_notebook.client.replies import DONE, AnswerBody
 from vig_notebook.errors import ProtocolError, TimedOut, Truncated, VigthoriaError
 from vig_notebook.wire.accumulate import CompletionBuilder, Timings
-from vig_notebook.wire.chat import ChatCompletionChunk, decode_chunk, decode_usual, is_done
+from vig_notebook.wire.chat import ChatCompletionChunk, decode_chunk, is_done
 from vig_notebook.wire.lenient_json import loads
 
 if TYPE_CHECKING:
@@ -177,20 +175,17 @@ class ChatStream:
 
     def _usual_chunks_of(self, texts: list[str]) -> Iterator[ChatCompletionChunk]:
         """The chunks of one read of a stream that is under way: the path of nearly every token."""
-        usual, add = decode_usual, self._builder.add_usual
-        before = self._builder.delta_count
-        chunk = None
-        for text in texts:
-            try:
-                chunk = usual(text)
-            except (msgspec.DecodeError, UnicodeError, RecursionError):
-                if is_done(text):
-                    yield from self._done()
-                    return
-                yield self._builder.add(chunk := decode_chunk(text))
-            else:
-                yield add(chunk)
-        if self._builder.delta_count > before:
+        builder, left = self._builder, iter(texts)
+        before = builder.delta_count
+        odd, chunk = yield from builder.add_usual(left)
+        while odd is not None:
+            if is_done(odd):
+                yield from self._done()
+                return
+            yield builder.add(chunk := decode_chunk(odd))
+            odd, last = yield from builder.add_usual(left)
+            chunk = last or chunk
+        if builder.delta_count > before:
             self._progress()
         if chunk is not None:
             self._look_for_finish(chunk)

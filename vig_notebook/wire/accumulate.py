@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from vig_notebook.errors import TooLarge
-from vig_notebook.wire.chunk import ChatCompletionChunk, Choice, Delta, FunctionCall, ToolCall
+from vig_notebook.wire.chat import decode_usual
+from vig_notebook.wire.chunk import ChatCompletionChunk, Choice, Delta
 from vig_notebook.wire.completion import Completion, CompletionChoice, Timings
+from vig_notebook.wire.growing import GrowingChoice
 from vig_notebook.wire.reported import Reported, server_reported_error
 from vig_notebook.wire.text import PIECES_OF_A_BLOCK, GrowingText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from vig_notebook.wire.chunk import Usage
+
+    _Left = tuple[str | None, ChatCompletionChunk | None]
 
 __all__ = ["Completion", "CompletionBuilder", "CompletionChoice", "Timings"]
 
@@ -36,7 +40,7 @@ class CompletionBuilder:
     def __init__(self, *, max_text_bytes: int = 8 * 1024 * 1024, max_choices: int = 128) -> None:
         self._max_text_bytes = max_text_bytes
         self._max_choices = max_choices
-        self._choices: dict[int, _GrowingChoice] = {}
+        self._choices: dict[int, GrowingChoice] = {}
         self._delta_count = 0
         self._size_bytes = 0
         self._done = False
@@ -80,7 +84,7 @@ class CompletionBuilder:
         for choice in chunk.choices:
             growing = self._choices.get(choice.index)
             if growing is None:
-                growing = self._choices[choice.index] = _GrowingChoice(choice.index)
+                growing = self._choices[choice.index] = GrowingChoice(choice.index)
             self._delta_count += any(_texts(choice.delta))
             growing.add(choice)
             failed = failed or choice.finish_reason == "error"
@@ -92,39 +96,50 @@ class CompletionBuilder:
             raise server_reported_error(Reported('the finish reason is "error"', code="error"))
         return chunk
 
-    def add_usual(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
-        """`add` for what `wire.chat.decode_usual` gave: the path of nearly every token.
+    def add_usual(self, texts: Iterator[str]) -> Generator[ChatCompletionChunk, None, _Left]:
+        """`add` the data of events for as long as it is of the usual shape: the path of nearly every token.
+
+        Each chunk is put to the answer as it is given out, and none before.
+
+        Args:
+            texts: The data of one event each; what follows the first of another shape is left in it.
+
+        Returns:
+            The data that is of another shape, or None when all was usual; and the last chunk, if any.
 
         Raises:
             TooLarge, ServerReportedError: as `add`.
         """
-        plain = self._plain
-        choices = chunk.choices  # one at most
-        # Nearly every chunk is a piece of text for choice 0 and nothing else.
-        if plain is not None and choices and chunk.usage is None:
-            choice = choices[0]
-            delta = choice.delta
-            text = delta.content
+        plain, chunk = self._plain, None
+        for text in texts:
+            try:
+                chunk = decode_usual(text)
+            except (msgspec.DecodeError, UnicodeError, RecursionError):
+                return text, chunk
+            # Nearly every chunk is a piece of text for choice 0, one at most, and nothing else.
             if (
-                text
-                and not choice.index
+                plain is not None
+                and chunk.usage is None
+                and (choices := chunk.choices)
+                and not (choice := choices[0]).index
                 and choice.finish_reason is None
+                and (piece := (delta := choice.delta).content)
                 and delta.reasoning is None
                 and delta.tool_calls is None
                 and delta.refusal is None
             ):
-                try:
-                    size = self._size_bytes + (len(text) if text.isascii() else len(text.encode()))
-                except UnicodeEncodeError:
-                    return self.add(chunk)
+                size = self._size_bytes + (len(piece) if piece.isascii() else len(piece.encode()))
                 if size <= self._max_text_bytes:
                     self._size_bytes = size
                     self._delta_count = count = self._delta_count + 1
-                    plain.append(text)
+                    plain.append(piece)
                     if not count % PIECES_OF_A_BLOCK:
                         plain.join()
-                    return chunk
-        return self.add(chunk)
+                    yield chunk
+                    continue
+            yield self.add(chunk)
+            plain = self._plain
+        return None, chunk
 
     def mark_done(self) -> ChatCompletionChunk | None:
         """Note that `[DONE]` came. A chunk with what was still held back, if something was."""
@@ -183,109 +198,6 @@ class CompletionBuilder:
         if others + size <= _MOST_EXTRA_BYTES:
             self._extra[name] = value
             self._extra_bytes[name] = size
-
-
-class _GrowingChoice:
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.text = GrowingText()
-        self.reasoning = GrowingText()
-        self.refusal = GrowingText()
-        self.finish_reason: str | None = None
-        self.calls: list[_GrowingCall] = []
-        self.calls_by_id: dict[str, _GrowingCall] = {}
-        self.calls_by_index: dict[int, _GrowingCall] = {}
-        self.calls_with_half: list[_GrowingCall] = []
-        self.highest_call = -1
-
-    def add(self, choice: Choice) -> None:
-        delta = choice.delta
-        if delta.content is not None:
-            delta.content = self.text.add(delta.content)
-        if delta.reasoning is not None:
-            delta.reasoning = self.reasoning.add(delta.reasoning)
-        if delta.refusal is not None:
-            delta.refusal = self.refusal.add(delta.refusal)
-        for piece in delta.tool_calls or ():
-            call = self._call(piece)
-            call.add(piece)
-            if call.arguments.held:
-                self.calls_with_half.append(call)
-        if choice.finish_reason:
-            self.finish_reason = choice.finish_reason
-            self.end(delta)
-
-    def end(self, delta: Delta) -> bool:
-        """Put what was held back into `delta`; whether there was something."""
-        text, reasoning, refusal = self.text.end(), self.reasoning.end(), self.refusal.end()
-        if text:
-            delta.content = (delta.content or "") + text
-        if reasoning:
-            delta.reasoning = (delta.reasoning or "") + reasoning
-        if refusal:
-            delta.refusal = (delta.refusal or "") + refusal
-        rests = [(call.index, call.arguments.end()) for call in self.calls_with_half]
-        self.calls_with_half.clear()
-        pieces = [ToolCall(index, function=FunctionCall(arguments=rest)) for index, rest in rests if rest]
-        if pieces:
-            delta.tool_calls = (delta.tool_calls or []) + pieces
-        return bool(text or reasoning or refusal or pieces)
-
-    def snapshot(self) -> CompletionChoice:
-        return CompletionChoice(
-            index=self.index,
-            text=str(self.text),
-            reasoning=str(self.reasoning),
-            refusal=str(self.refusal),
-            finish_reason=self.finish_reason,
-            tool_calls=tuple(call.snapshot() for call in sorted(self.calls, key=lambda call: call.index)),
-        )
-
-    def _call(self, piece: ToolCall) -> _GrowingCall:
-        """The call that a piece belongs to: by its id, else by its index, else the last one."""
-        call = self.calls_by_id.get(piece.id or "")
-        if call is None:
-            call = self._call_by_place(piece)
-        # A second call at the place of the first is another call: some servers number all of them 0.
-        if call is None or (piece.id and call.id and piece.id != call.id):
-            is_free = piece.index >= 0 and piece.index not in self.calls_by_index
-            call = _GrowingCall(piece.index if is_free else self.highest_call + 1)
-            self.highest_call = max(self.highest_call, call.index)
-            self.calls.append(call)
-        if piece.id:
-            self.calls_by_id[piece.id] = call
-        # Both what the server calls it and what we do: the next piece may come under either.
-        self.calls_by_index[call.index] = call
-        if piece.index >= 0:
-            self.calls_by_index[piece.index] = call
-        return call
-
-    def _call_by_place(self, piece: ToolCall) -> _GrowingCall | None:
-        if piece.index >= 0:
-            return self.calls_by_index.get(piece.index)
-        # A name is how a call begins.
-        return self.calls[-1] if self.calls and not piece.function.name else None
-
-
-class _GrowingCall:
-    __slots__ = ("arguments", "id", "index", "name", "type")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.id: str | None = None
-        self.name: str | None = None
-        self.type: str | None = None
-        self.arguments = GrowingText()
-
-    def add(self, piece: ToolCall) -> None:
-        self.id = self.id or piece.id
-        self.name = self.name or piece.function.name
-        self.type = self.type or piece.type
-        piece.index = self.index
-        piece.function.arguments = self.arguments.add(piece.function.arguments)
-
-    def snapshot(self) -> ToolCall:
-        return ToolCall(self.index, self.id, self.type, FunctionCall(self.name, str(self.arguments)))
 
 
 def _texts(delta: Delta) -> Iterator[str | None]:
