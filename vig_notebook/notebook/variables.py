@@ -17,9 +17,10 @@ def user_variables(shell: InteractiveShell) -> dict[str, Any]:
     cells that were typed before. A variable of the user's own with such a name is one like any other.
     """
     hidden = shell.user_ns_hidden
+    names = shell.user_ns.copy()  # the streaming thread asks too, while a cell binds names
 
     def is_the_users(name: str, value: object) -> bool:
         put_there = name in hidden and hidden[name] is value
         return not put_there and not (name.startswith("__") and name.endswith("__"))
 
-    return {name: value for name, value in shell.user_ns.items() if is_the_users(name, value)}
+    return {name: value for name, value in names.items() if is_the_users(name, value)}
