@@ -11,7 +11,9 @@ import pytest
 from tests.demos import LIMIT_S, Demo, demo
 from tests.render.vocabulary import PAYLOADS, check
 from vig_notebook.engine import engine
+from vig_notebook.errors import ConfigError
 from vig_notebook.notebook.grid import board as board_module
+from vig_notebook.notebook.grid import view as view_module
 from vig_notebook.notebook.grid.rating import RatingView, rating_record
 from vig_notebook.notebook.grid.record import MOST_ROWS, grid_record
 from vig_notebook.notebook.grid.sheet import distinct
@@ -217,6 +219,53 @@ def test_view_gives_way_to_the_record_at_the_end(widgets: None, fast: Demo) -> N
     (output,) = view.box.children
     assert output.outputs[0]["data"]["text/html"] == as_html(experiment)
     assert view._ended
+
+
+def broken(*_given: object, **_named: object) -> object:
+    raise ValueError("a bug in the verdict")
+
+
+def test_view_that_has_ended_takes_no_part_in_what_follows(
+    widgets: None, fast: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = asking(fast, "Describe rain")
+    run_in_view(experiment)
+    refused = GridView(experiment)
+    experiment.watch(refused)
+    refused.fail(ConfigError("Nothing can be asked"))
+    made: list[object] = []
+    monkeypatch.setattr(board_module, "LiveAnswer", lambda *_, **__: made.append(1))  # a view's part in each answer
+    experiment.retry(experiment.cells[0])
+    assert experiment.wait(LIMIT_S)
+    assert made == []
+
+
+def test_record_that_cannot_be_made_gives_way_to_a_card(
+    widgets: None, fast: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_module, "grid_record", broken)
+    shown = run_in_view(asking(fast, "Describe rain")).box.children[0].outputs[0]["data"]["text/html"]
+    for words in ("The record cannot be made", "ValueError", "see df of the experiment"):
+        assert words in shown
+    assert "a bug in the verdict" not in shown  # which may quote a server
+
+
+def test_verdict_that_cannot_be_found_holds_up_no_answer(
+    widgets: None, fast: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_module, "strip_of", broken)
+    experiment = asking(fast, "Describe rain")
+    experiment.run()
+    assert experiment.wait(LIMIT_S)
+    view = GridView(experiment, stays=True)
+    view.scored(experiment.cells[0], experiment.responses[0])
+    view.begin()
+    until(lambda: view._strip.outputs)
+    assert "The verdict cannot be found" in view._strip.outputs[0]["data"]["text/html"]
+    assert not view._strip_busy
+    view._close.click()
+    until(lambda: len(view.box.children) == 1)
+    assert "1 answer" in view.box.children[0].outputs[0]["data"]["text/html"]
 
 
 def test_view_of_an_experiment_that_is_all_cached_ends_at_once(widgets: None, fast: Demo) -> None:

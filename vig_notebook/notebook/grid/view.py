@@ -15,14 +15,16 @@ Everything is painted from one timer on the streaming thread, within the board's
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import ipywidgets as widgets
 from IPython.display import display, update_display
 
 from vig_notebook.engine import engine
+from vig_notebook.errors import VigthoriaError
 from vig_notebook.notebook.answer_view import html_output
 from vig_notebook.notebook.grid.board import Board, on_loop
 from vig_notebook.notebook.grid.header import Header
@@ -34,15 +36,17 @@ from vig_notebook.notebook.words import error_card, error_text
 from vig_notebook.render import STYLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from vig_notebook.errors import VigthoriaError
     from vig_notebook.notebook.grid.sheet import Place
     from vig_notebook.run import Run
     from vig_notebook.sinks import Sink
     from vig_notebook.tuning import Cell, Experiment, Response
 
 __all__ = ["GridView"]
+
+_Made = TypeVar("_Made")
+_log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 """Between two paints: ten a second, for all places together."""
@@ -55,6 +59,8 @@ UNFINISHED = (
     "This grid was still coming when its notebook was saved or its kernel ended. Run its cell again: what the run log "
     "has of it is not asked again."
 )
+
+ANSWERS = "The answers are there all the same: see df of the experiment."
 
 
 class GridView:
@@ -108,7 +114,8 @@ class GridView:
         on_loop(self._begin)
 
     def fail(self, error: VigthoriaError) -> None:
-        """Show why nothing could be asked."""
+        """Show why there is nothing else to show."""
+        self._end()
         self._replace({"text/html": error_card(error), "text/plain": error_text(error)}, {})
 
     # What the experiment calls, on the streaming thread.
@@ -169,12 +176,11 @@ class GridView:
 
     def _look_at_strip(self, now: float) -> None:
         self._strip_at, self._strip_busy, self._scored = now, True, False
-
-        def look() -> None:
-            html = strip_of(self._experiment).html
-            on_loop(lambda: self._show_strip(html))
-
-        threading.Thread(target=look, name="vig-verdict", daemon=True).start()
+        _aside(
+            lambda: strip_of(self._experiment).html,
+            self._show_strip,
+            lambda kind: self._show_strip(error_card(VigthoriaError("The verdict cannot be found", seen=kind))),
+        )
 
     def _show_strip(self, html: str) -> None:
         self._strip_busy = False
@@ -206,15 +212,18 @@ class GridView:
     def _finish(self) -> None:
         if self._ended:
             return
-        self._ended = True
+        self._end()
         left = len(self._experiment.missing)
         self._header.announce(f"Ended, and {left} answers are missing." if left else "All answers are there.")
+        _aside(
+            lambda: grid_record(self._experiment, plain=self._plain, differences=self._differences),
+            lambda made: self._replace(*made),
+            lambda kind: self.fail(VigthoriaError("The record cannot be made", seen=kind, advice=ANSWERS)),
+        )
 
-        def make() -> None:
-            bundle, metadata = grid_record(self._experiment, plain=self._plain, differences=self._differences)
-            on_loop(lambda: self._replace(bundle, metadata))
-
-        threading.Thread(target=make, name="vig-record", daemon=True).start()
+    def _end(self) -> None:
+        self._ended = True
+        self._experiment.unwatch(self)
 
     def _replace(self, bundle: Mapping[str, str], metadata: Mapping[str, object]) -> None:
         if self._display_id is not None:
@@ -223,3 +232,26 @@ class GridView:
             update_display(dict(bundle), raw=True, metadata=dict(metadata), display_id=self._display_id, transient=view)
         self.box.children = (widgets.Output(outputs=html_output(bundle["text/html"])),)
         self.box.add_class("vig-done-1")  # for a page that opens the notebook only now: all that is in it is one record
+
+
+def _aside(make: Callable[[], _Made], then: Callable[[_Made], object], otherwise: Callable[[str], object]) -> None:
+    """Make on a thread of its own what takes long, and go on with it on the streaming thread.
+
+    Args:
+        make: Makes it.
+        then: Takes it.
+        otherwise: Takes the kind of the error where it cannot be made: whoever waits must not wait for ever.
+    """
+
+    def work() -> None:
+        try:
+            made = make()
+        except Exception as error:  # noqa: BLE001  whatever the answers are
+            kind = type(error).__name__
+            # Not the error's own words, which may quote the server.
+            _log.warning("A part of a grid cannot be made: %s", kind)
+            on_loop(lambda: otherwise(kind))
+        else:
+            on_loop(lambda: then(made))
+
+    threading.Thread(target=work, name="vig-grid", daemon=True).start()
