@@ -124,7 +124,8 @@ def demo(*, port: int, show: bool, model: bool) -> int:
     copy_notebooks()
     token = secrets.token_urlsafe(16)
     page = f"http://127.0.0.1:{port}/lab/tree/{FIRST_NOTEBOOK}?token={token}"
-    with jupyterlab(python, port=port, token=token, show=show and has_desktop()) as server:
+    settings = {"JUPYTER_TOKEN": token} | ({} if model else {"VIG_LOCAL_MODEL": "off"})
+    with jupyterlab(python, port=port, show=show and has_desktop(), **settings) as server:
         wait_until_up(server, port=port, token=token)
         say(f"JupyterLab runs at\n\n    {page}\n")
         say(f"the notebooks are copies in {DEMO_FOLDER.name}/; Ctrl+C ends it")
@@ -357,8 +358,8 @@ def install_debian_package(name: str, *, otherwise: str) -> None:
 
 
 @contextmanager
-def jupyterlab(python: Path, *, port: int, token: str, show: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """Run JupyterLab, and end it with its kernels."""
+def jupyterlab(python: Path, *, port: int, show: bool, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run JupyterLab with some more environment variables, and end it with its kernels."""
     options = [
         *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root"),
         *(f"--ServerApp.root_dir={DEMO_FOLDER}", f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"),
@@ -368,7 +369,7 @@ def jupyterlab(python: Path, *, port: int, token: str, show: bool) -> Iterator[s
     # In a session of its own: Ctrl+C reaches this script, which ends the server without its question.
     server = subprocess.Popen(
         [python, "-m", "jupyterlab", *options],
-        env=os.environ | {"JUPYTER_TOKEN": token},
+        env=os.environ | settings,
         start_new_session=True,
     )
     try:

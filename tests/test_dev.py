@@ -10,12 +10,16 @@ import stat
 import subprocess
 import sys
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 import dev
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DEMO = """
 import sys
@@ -191,6 +195,28 @@ def test_demo_prints_an_address_that_opens_and_ends_with_ctrl_c() -> None:
         assert process.wait(20) == 0
     assert rest.endswith("dev: JupyterLab has ended\n")
     assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize(("options", "local"), [([], None), (["--no-model"], "off")])
+def test_demo_without_the_model_has_the_scripted_server_answer_where_it_is_installed(
+    options: list[str], local: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, str]] = []
+
+    @contextmanager
+    def jupyterlab(python: Path, *, port: int, show: bool, **settings: str) -> Iterator[Server]:
+        seen.append(settings)
+        yield Server()
+
+    class Server:
+        def wait(self) -> int:
+            return 0
+
+    for name in ("make_environment", "install_local_model", "copy_notebooks", "wait_until_up"):
+        monkeypatch.setattr(dev, name, lambda *_, **__: Path(sys.executable))
+    monkeypatch.setattr(dev, "jupyterlab", jupyterlab)
+    assert dev.main(["demo", "--no-browser", *options]) == 0
+    assert seen[0].get("VIG_LOCAL_MODEL") == local
 
 
 def first_address(lines: IO[str]) -> str:
