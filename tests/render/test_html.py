@@ -11,7 +11,7 @@ from vig_notebook.render import render_html
     [
         ("# One\n\n###### Six\n\nTwo\n---\n", "<h1>One</h1>\n<h6>Six</h6>\n<h2>Two</h2>\n"),
         ("**b** *i* ~~s~~ `c`", "<p><strong>b</strong> <em>i</em> <s>s</s> <code>c</code></p>\n"),
-        ("one\ntwo  \nthree\\\nfour", "<p>one\ntwo<br>\nthree<br>\nfour</p>\n"),
+        ("one\ntwo  \nthree\\\nfour", "<p>one<br>\ntwo<br>\nthree<br>\nfour</p>\n"),
         ("> a\n> > b", "<blockquote>\n<p>a</p>\n<blockquote>\n<p>b</p>\n</blockquote>\n</blockquote>\n"),
         ("a\n\n---\n", "<p>a</p>\n<hr>\n"),
         ("- a\n- b\n", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n"),

@@ -112,7 +112,7 @@ def test_long_formula_is_no_formula() -> None:
 def test_indented_and_unknown_blocks_are_no_formulas() -> None:
     assert "<pre>$$" in render_html("    $$\n    a\n    $$\n")
     lazy = '<span class="vig-tex">$$</span>'
-    assert render_html("> a\n    $$\n") == f"<blockquote>\n<p>a\n{lazy}</p>\n</blockquote>\n"
+    assert render_html("> a\n    $$\n") == f"<blockquote>\n<p>a<br>\n{lazy}</p>\n</blockquote>\n"
     assert "vig-math" not in render_html("\\begin{document}\na\n\\end{document}\n")
 
 

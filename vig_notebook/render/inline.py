@@ -30,7 +30,8 @@ _FIXED = {
     "strong_close": "</strong>",
     "s_open": "<s>",
     "s_close": "</s>",
-    "softbreak": "\n",
+    # As chats show it: in an answer a line that ends is a verse, an address or a list without marks.
+    "softbreak": "<br>\n",
     "hardbreak": "<br>\n",
 }
 
