@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import itertools
 import json
+import sqlite3
+from contextlib import suppress
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.store.runs import ask, eventually, keep
-from vig_notebook.errors import ConfigError, Truncated
-from vig_notebook.store import Store, taping
-from vig_notebook.store.cassette import claimed, write_cassette
+from vig_notebook.errors import ConfigError, Truncated, VigthoriaError
+from vig_notebook.store import Store, past_of, taping
+from vig_notebook.store.cassette import claimed, import_runs, write_cassette
+from vig_notebook.store.records import Record
+from vig_notebook.store.schema import prepare
+from vig_notebook.store.search import Query, find
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,8 +111,12 @@ HEAD = '{"format": "vig_notebook runs", "version": 1}\n'
         ('{"format": "vig_notebook runs", "version": 2}', "was written by a newer vig_notebook (version 2)"),
         ("not JSON", "line 1: "),
         (HEAD + "[1]", "line 2 is not an object"),
-        (HEAD + '{"id": null}', "line 2: NOT NULL constraint failed: runs.id"),
-        (HEAD + '{"id": "x", "text": [1]}', "line 2: "),
+        (HEAD + '{"id": null}', "line 2: Expected `str`, got `null` - at `$.id`"),
+        (HEAD + '{"id": "x", "text": [1]}', "line 2: Expected `str`, got `array` - at `$.text`"),
+        (HEAD + '{"id": "x", "delta_count": 1' + "0" * 30 + "}", "line 2: "),
+        (HEAD + '{"key": 1' + "0" * 30 + "}", "line 2: "),
+        (HEAD + '{"id": "x", "created_at": "0001-01-01T00:00:00+14:00"}', "line 2: "),
+        (HEAD + '{"id": "x", "usage": ' + "[" * 3000 + "]" * 3000 + "}", "line 2: "),
         (HEAD + '{"id": "x", "pid": 99999999999999999999999}', ""),
     ],
 )
@@ -119,6 +130,37 @@ def test_import_of_what_is_no_export_is_refused(store: Store, tmp_path: Path, co
         store.import_(tmp_path / "x.jsonl")
     assert seen in str(refused.value)
     assert len(store.search()) == 1
+
+
+HOSTILE = (
+    "1" + "0" * 30, "-1" + "0" * 30, "1" + "0" * 400, "9223372036854775808", "1e999", "NaN", "1.5", "3", "true", "null",
+    '"x"', '"\\ud800"', '"a\\u0000b"', "[1]", "[[[{}]]]", '{"a": 1}', '{"a": "\\ud800"}', '[{"a": 1}]',
+    '[{"index": "x"}]', "[" * 3000 + "]" * 3000,
+)  # fmt: skip
+"""Values of members of a line; each is wrong for most of them."""
+
+
+def test_import_of_any_line_gives_a_run_that_can_be_read_or_an_error_of_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    prepare(connection, "in memory")
+    whole = {"key": "k", "any_server_key": "a", "text": "hello", "labels": {}, "messages": [{"role": "user"}]}
+    taken = 0
+    for name, value in itertools.product([field.name for field in fields(Record)], HOSTILE):
+        members = {**{member: json.dumps(good) for member, good in whole.items()}, name: value}
+        file.write_text(HEAD + "{" + ", ".join(f'"{member}": {text}' for member, text in members.items()) + "}")
+        with suppress(ConfigError):
+            taken += import_runs(connection, file)
+        for record in find(connection, Query()):
+            assert record.ended_at
+            with suppress(VigthoriaError):  # what the answer has in it is looked at when it is wanted
+                record.completion()
+                past_of(record)
+                record.chunks(record.delta_count or 1)
+        write_cassette(connection, file)
+        connection.execute("DELETE FROM runs")
+    connection.close()
+    assert taken > len(HOSTILE)
 
 
 def test_import_of_bytes_that_are_no_text_is_refused(store: Store, tmp_path: Path) -> None:
@@ -174,12 +216,15 @@ def test_cassette_is_not_written_once_an_answer(tmp_path: Path, monkeypatch: pyt
     assert len(written) <= 30
 
 
-def test_cassette_that_was_damaged_meanwhile_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("line", ["<<<<<<< HEAD", '{"key": "<<<", "delta_count": 1' + "0" * 30 + "}"])
+def test_cassette_that_was_damaged_meanwhile_is_left_alone(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(taping, "PAUSE_S", 0.01)
     tape = Store.read(tmp_path / "c.jsonl", record=True)
     keep(tape, "one")
     tape.flush()
-    (tmp_path / "c.jsonl").write_text(HEAD + "<<<<<<< HEAD\n")
+    (tmp_path / "c.jsonl").write_text(f"{HEAD}{line}\n")
     keep(tape, "two")
     tape.flush()
     assert "c.jsonl, line 2: " in str(tape.warning)
@@ -191,6 +236,41 @@ def test_cassette_that_was_damaged_meanwhile_is_left_alone(tmp_path: Path, monke
     keep(tape, "three")
     tape.close()
     assert len(lines(tmp_path / "c.jsonl")) == 4
+
+
+def test_cassette_that_sqlite_cannot_give_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taping, "PAUSE_S", 0.01)
+    tries = iter([sqlite3.OperationalError("disk I/O error")])
+
+    def write(connection: sqlite3.Connection, fresh: Path) -> int:
+        for error in tries:
+            raise error
+        return write_cassette(connection, fresh)
+
+    monkeypatch.setattr(taping, "write_cassette", write)
+    tape = Store.read(tmp_path / "c.jsonl", record=True)
+    keep(tape, "one")
+    assert eventually(lambda: (tmp_path / "c.jsonl").exists())
+    tape.flush()
+    assert (tape.warning, len(lines(tmp_path / "c.jsonl"))) == (None, 2)
+    tape.close()
+
+
+def test_bug_in_what_writes_the_cassette_leaves_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    caught: list[object] = []
+    monkeypatch.setattr("threading.excepthook", caught.append)
+
+    def bug(connection: sqlite3.Connection, fresh: Path) -> int:
+        raise LookupError(fresh.name)
+
+    monkeypatch.setattr(taping, "write_cassette", bug)
+    tape = Store.read(tmp_path / "c.jsonl", record=True)
+    keep(tape, "one")
+    with pytest.raises(ConfigError, match="The run log is closed"):
+        tape.flush()
+    assert "met an error of its own (LookupError(" in str(tape.warning)
+    tape.close()
+    assert len(caught) == 1
 
 
 def test_file_that_another_program_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +290,28 @@ def test_file_that_another_program_writes_is_waited_for(tmp_path: Path, monkeypa
 
 def test_file_whose_writer_has_died_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vig_notebook.store.cassette.CLAIM_LIMIT_S", 0.02)
-    (tmp_path / "c.jsonl.new").touch()
+    for left in ("c.jsonl.new", "c.jsonl.new.1a2b", "c.jsonl2.new"):
+        (tmp_path / left).touch()
     with claimed(tmp_path / "c.jsonl") as fresh:
         fresh.write_text("mine")
     assert (tmp_path / "c.jsonl").read_text() == "mine"
+    assert sorted(left.name for left in tmp_path.glob("c*")) == ["c.jsonl", "c.jsonl2.new"]
+
+
+def test_file_taken_over_from_a_slow_writer_is_never_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vig_notebook.store.cassette.CLAIM_LIMIT_S", 0.02)
+    file = tmp_path / "c.jsonl"
+    file.write_text("before")
+    slow = claimed(file)
+    slow.__enter__().write_text("slow")
+    with claimed(file) as fresh:
+        fresh.write_text("ha")
+        with pytest.raises(ConfigError, match=r"c\.jsonl: another program writes it"):
+            slow.__exit__(None, None, None)
+        assert file.read_text() == "before"
+        assert (tmp_path / "c.jsonl.new").exists()
+        fresh.write_text("half and half")
+    assert [left.name for left in tmp_path.glob("c*")] == ["c.jsonl"]
+    assert file.read_text() == "half and half"

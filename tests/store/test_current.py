@@ -267,3 +267,35 @@ def test_log_in_another_place_is_a_store_of_its_own(tmp_path: Path) -> None:
     run = asked(sinks=[own.recorder()])
     assert own.get(run.id) is not None
     own.close()
+
+
+def test_cassette_that_is_left_is_flushed_while_runs_are_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    log = run_log()
+    log.replay(Replaying(mode="on", file=str(tmp_path / "c.jsonl")))
+    log.ready()
+    waited = []
+
+    def ask() -> None:
+        log.source()
+        log.sinks()
+
+    def flush(_store: Store) -> None:
+        asks = threading.Thread(target=ask)
+        asks.start()
+        asks.join(30)
+        waited.append(asks.is_alive())
+
+    monkeypatch.setattr(Store, "flush", flush)
+    log.use(tmp_path / "other.sqlite")
+    log.source()
+    log.replay(Replaying(mode="off"))
+    assert waited == [False, False]
+
+
+def test_cassette_whose_thread_has_ended_can_be_left(tmp_path: Path) -> None:
+    log = run_log()
+    log.replay(Replaying(mode="on", file=str(tmp_path / "c.jsonl")))
+    assert log._cassette is not None
+    log._cassette.close()
+    log.replay(None)
+    assert log.replaying.mode == "off"

@@ -343,10 +343,19 @@ def test_thread_that_a_bug_ends_leaves_nobody_waiting(path: Path, monkeypatch: p
         raise LookupError
 
     late: Future[int] = Future()
-    store._writer.tell(bug)
+    taken: Future[int] = Future()
+
+    def together(_: object) -> None:
+        for action in (bug, bug, lambda keeper: keeper.answer(lambda _: 1, taken)):
+            store._writer._queue.put(action)
+
+    store._writer.tell(together)
     with pytest.raises(ConfigError, match="The run log is closed"):
         late.result(5)
+    with pytest.raises(ConfigError, match="The run log is closed"):
+        taken.result(5)
     assert len(caught) == 1
+    assert store.warning == "Runs are not saved any more: the run log met an error of its own (LookupError())"
     with pytest.raises(ConfigError, match="The run log is closed"):
         store.search()
     store.close()

@@ -7,17 +7,21 @@ the same answers again gives the same bytes.
 
 from __future__ import annotations
 
+import errno
+import glob
+import secrets
 import sqlite3
 import time
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.store.identity import to_json
-from vig_notebook.store.records import JSON_COLUMNS
-from vig_notebook.store.rows import now
+from vig_notebook.store.records import JSON_COLUMNS, Record
+from vig_notebook.store.rows import now, spelled
 from vig_notebook.store.schema import transaction
 from vig_notebook.store.words import index_words
 
@@ -33,6 +37,7 @@ __all__ = [
     "export_cassette",
     "export_runs",
     "import_runs",
+    "stamp",
     "write_cassette",
 ]
 
@@ -45,7 +50,15 @@ _CASSETTE: Final = (
 _OF_THIS_FILE: Final = frozenset({"number", "host", "pid", "process_start"})
 
 CLAIM_LIMIT_S: Final = 2.0
-"""A file is written in milliseconds: whoever holds it longer has died."""
+"""A file is written in milliseconds: whoever holds it longer has died, or a disk has let it wait."""
+
+_UNFIT: Final = (
+    msgspec.ValidationError, sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError,
+    sqlite3.ProgrammingError, OverflowError, RecursionError, ValueError,
+)  # fmt: skip
+"""What a line raises that is no run."""
+
+_EMPTY: Final[dict[str, object]] = {**{field.name: None for field in fields(Record)}, "text": "", "reasoning": ""}
 
 
 def export_runs(connection: sqlite3.Connection, path: Path) -> int:
@@ -95,21 +108,26 @@ def add_runs(connection: sqlite3.Connection, rows: Iterable[dict[str, object]]) 
 def claimed(path: Path) -> Iterator[Path]:
     """Give a new file that takes the place of `path` at the end; until then nobody else can write `path`.
 
-    It is beside `path`, so that a full disk leaves the old one, and is made only where it is not there yet, so that
-    it is the lock as well. Waits for another program that writes.
+    It is beside `path`, so that a full disk leaves the old one, and has a name of its own: what another writes who
+    has waited too long for us is never put in place by us. The lock is a file that is made only where it is not there
+    yet. Waits for another program that writes.
 
     Raises:
-        ConfigError: It cannot be made or put in place.
+        ConfigError: It cannot be made or put in place, or another program has taken over.
     """
-    fresh = path.with_name(path.name + ".new")
+    claim = path.with_name(path.name + ".new")
+    fresh = claim.with_name(f"{claim.name}.{secrets.token_hex(4)}")
     try:
-        _claim(fresh)
+        ours = _claim(claim)
         try:
             yield fresh
+            if stamp(claim) != ours:
+                raise OSError(errno.EBUSY, "another program writes it")
             fresh.replace(path)
-        except BaseException:
+        finally:
             fresh.unlink(missing_ok=True)
-            raise
+            if stamp(claim) == ours:
+                claim.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError("The runs cannot be written", seen=f"{path}: {error.strerror}") from None
 
@@ -137,10 +155,19 @@ def import_runs(connection: sqlite3.Connection, path: Path) -> int:
                     new += _insert(connection, {name: row[name] for name in row if name in known})
     except OSError as error:
         raise ConfigError("The runs cannot be read", seen=f"{path}: {error.strerror}") from None
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+    except _UNFIT as error:
         raise ConfigError("The runs cannot be imported", seen=f"{path}, line {number}: {error}") from None
     index_words(connection)  # they may be many, and the first search is not to wait for them
     return new
+
+
+def stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written; None when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _columns(connection: sqlite3.Connection) -> list[str]:
@@ -160,17 +187,21 @@ def _plain(name: str, value: Any) -> object:  # noqa: ANN401  what SQLite gives
     return msgspec.json.decode(value) if name in JSON_COLUMNS else value
 
 
-def _claim(fresh: Path) -> None:
-    deadline = time.monotonic() + CLAIM_LIMIT_S
+def _claim(claim: Path) -> tuple[int, int, int] | None:
+    """Wait until the lock is ours, or its holder has had it for too long; give what tells ours from another's."""
+    seen, deadline = None, 0.0
     while True:
         try:
-            fresh.open("xb").close()
+            claim.open("xb").close()
         except FileExistsError:
-            if time.monotonic() > deadline:
-                fresh.unlink(missing_ok=True)
+            if (there := stamp(claim)) != seen:
+                seen, deadline = there, time.monotonic() + CLAIM_LIMIT_S
+            elif time.monotonic() > deadline:
+                for left in claim.parent.glob(f"{glob.escape(claim.name)}*"):  # what was written under it, too
+                    left.unlink(missing_ok=True)
             time.sleep(0.005)
         else:
-            return
+            return stamp(claim)
 
 
 def _write(fresh: Path, rows: Iterable[dict[str, object]]) -> int:
@@ -182,7 +213,7 @@ def _write(fresh: Path, rows: Iterable[dict[str, object]]) -> int:
 def _read_line(line: bytes, *, path: Path, number: int) -> dict[str, Any]:
     try:
         row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError("The runs cannot be read", seen=f"{path}, line {number}: {error}") from None
     if not isinstance(row, dict):
         raise ConfigError("The runs cannot be read", seen=f"{path}, line {number} is not an object")
@@ -202,12 +233,18 @@ def _check_format(row: Mapping[str, object], path: Path) -> None:
 
 
 def _insert(connection: sqlite3.Connection, row: dict[str, object]) -> int:
-    """Put in a run; one of a cassette has neither id nor times of its own: its key is its name."""
+    """Put in a run; one of a cassette has neither id nor times of its own: its key is its name.
+
+    Raises:
+        One of `_UNFIT`: No record can be made of it.
+    """
     moment = now()
     if "id" not in row and connection.execute("SELECT 1 FROM runs WHERE key = ?", (row.get("key"),)).fetchone():
         return 0
     whole = {"id": row.get("key"), "created_at": moment, "state": "done", **row}
-    whole.setdefault("ended_at", whole["created_at"])
+    record = msgspec.convert({**_EMPTY, **whole}, Record)
+    whole["created_at"] = spelled(record.created_at)
+    whole["ended_at"] = spelled(record.ended_at or record.created_at)
     if whole["state"] != "done":  # of an older log; only a whole answer is one to answer from
         whole.pop("key", None)
         whole.pop("any_server_key", None)

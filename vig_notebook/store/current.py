@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -51,7 +52,9 @@ class RunLog:
     """The log and the replay of this process. Opens nothing before the first use."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # experiments ask on the streaming thread, cells on the kernel's
+        # Who changes where runs are kept. Experiments ask on the streaming thread, cells on the kernel's: whoever asks
+        # takes what there is, and waits for nobody who writes or reads a file to change it.
+        self._lock = threading.RLock()
         self._store: Store | None = None
         self._commanded: Replaying | None = None
         self._made_of: Replaying | None = None
@@ -65,6 +68,8 @@ class RunLog:
         Raises:
             ConfigError: `VIG_LOG` or the settings are wrong.
         """
+        if (store := self._store) is not None:
+            return store
         with self._lock:
             if self._store is None:
                 self._store = Store(log_prompts=read_profiles().log_prompts)
@@ -83,12 +88,7 @@ class RunLog:
         Raises:
             ConfigError: `VIG_REPLAY` is not understood.
         """
-        here = _of_environment()
-        if self._commanded is None:
-            return here
-        if here.mode == "only" and self._commanded.mode == "on":
-            return Replaying(mode="only", file=self._commanded.file or here.file, pace=self._commanded.pace)
-        return self._commanded
+        return _with_environment(self._commanded)
 
     def use(self, path: str | Path) -> Store:
         """Keep the log elsewhere from now on; "off" keeps none. Runs that are under way stay where they began.
@@ -103,8 +103,9 @@ class RunLog:
             store.close()
             raise
         with self._lock:  # the one before lives on for the runs that began in it
+            self._flush_cassette()
             self._store = store
-            self._forget_replay()
+            self._replay = self._cassette = self._made_of = None
         return store
 
     def replay(self, replaying: Replaying | None) -> None:
@@ -114,13 +115,8 @@ class RunLog:
             ConfigError: The cassette or the log cannot be read; everything stays as it was.
         """
         with self._lock:
-            before, self._commanded = self._commanded, replaying
-            self._forget_replay()
-            try:
-                self._refresh()
-            except ConfigError:
-                self._commanded = before
-                raise
+            self._make(_with_environment(replaying))
+            self._commanded = replaying
 
     def sinks(self, *, log: bool = True) -> Sequence[Sink]:
         """Make what records a run; give it to the run before it starts.
@@ -187,23 +183,27 @@ class RunLog:
 
     def _refresh(self) -> None:
         """Make the replay anew where what it was made of has changed."""
+        if self.replaying == self._made_of:
+            return
         with self._lock:
-            now = self.replaying
-            if now == self._made_of:
-                return
-            self._forget_replay()
-            if now.mode != "off":
-                cassette = Store.read(now.file, record=now.mode == "on") if now.file else None
-                name = Path(now.file).name if now.file else None
-                self._replay = Replay(now.mode, cassette or self.store, pace=now.pace, name=name)
-                self._cassette = cassette
-            self._made_of = now
+            if (now := self.replaying) != self._made_of:
+                self._make(now)
 
-    def _forget_replay(self) -> None:
-        """Leave the cassette to the runs that are taped in it; what it has is in its file, to be read anew."""
+    def _make(self, now: Replaying) -> None:
+        """Make the replay anew; what there was stays until then, and the runs that are taped in it go on there."""
+        self._flush_cassette()
+        replay = cassette = None
+        if now.mode != "off":
+            cassette = Store.read(now.file, record=now.mode == "on") if now.file else None
+            name = Path(now.file).name if now.file else None
+            replay = Replay(now.mode, cassette or self.store, pace=now.pace, name=name)
+        self._replay, self._cassette, self._made_of = replay, cassette, now
+
+    def _flush_cassette(self) -> None:
+        """Have what the cassette has in its file, to be read anew."""
         if self._cassette is not None:
-            self._cassette.flush()
-        self._replay = self._cassette = self._made_of = None
+            with suppress(ConfigError):  # its thread has ended
+                self._cassette.flush()
 
 
 def run_log() -> RunLog:
@@ -218,6 +218,15 @@ def default_store() -> Store:
         ConfigError: `VIG_LOG` or the settings are wrong.
     """
     return run_log().store
+
+
+def _with_environment(commanded: Replaying | None) -> Replaying:
+    here = _of_environment()
+    if commanded is None:
+        return here
+    if here.mode == "only" and commanded.mode == "on":
+        return Replaying(mode="only", file=commanded.file or here.file, pace=commanded.pace)
+    return commanded
 
 
 def _of_environment() -> Replaying:

@@ -96,18 +96,16 @@ class Keeper:
 
     def write_tape(self) -> None:
         """Write the file on the side, where something is not in it."""
-        if self._tape is not None and self._tape.changed:
-            self._tape.write(self._opened().connection)
+        if self._tape is not None and self._tape.changed and not self.broken:
+            self._tape.write(lambda: self._opened().connection)
 
     def answer(self, function: Callable[[sqlite3.Connection], T], future: Future[T]) -> None:
         """Run a function over the log and leave its value, or a `ConfigError`, in the future."""
         if not future.set_running_or_notify_cancel():
             return
         try:
-            future.set_result(function(self._readable()))
-        except sqlite3.Error as error:
-            future.set_exception(self._unreadable(error))
-        except Exception as error:  # noqa: BLE001  not swallowed: it is raised where the question was asked
+            future.set_result(self._ask(function))
+        except BaseException as error:  # noqa: BLE001  not swallowed: it is raised where the question was asked
             future.set_exception(error)
 
     def forget(self, run_ids: Iterable[str] | None) -> None:
@@ -118,10 +116,30 @@ class Keeper:
 
     def close(self) -> None:
         """Close the file."""
-        self.write_tape()
-        if self._log is not None:
-            self._log.connection.close()
-            self._log = None
+        try:
+            self.write_tape()
+        finally:
+            if self._log is not None:
+                self._log.connection.close()
+                self._log = None
+
+    def end(self) -> None:
+        """Close the file for good: nothing is saved any more, and what is asked is refused."""
+        try:
+            self.close()
+        finally:
+            self.broken = True
+            self._recorders.clear()
+
+    def take_note_of_bug(self, error: BaseException) -> None:
+        """Say that the thread ends because of an error which nothing here expects."""
+        self._warning = f"Runs are not saved any more: the run log met an error of its own ({error!r})"
+
+    def _ask(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return function(self._readable())
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
 
     def _save(self, waiting: list[Recorder]) -> None:
         if not waiting:

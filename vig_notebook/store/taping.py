@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.store.cassette import claimed, import_runs, write_cassette
+from vig_notebook.store.cassette import claimed, import_runs, stamp, write_cassette
 
 if TYPE_CHECKING:
-    import sqlite3
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["Tape"]
@@ -45,27 +46,23 @@ class Tape:
         """The moment, by `time.monotonic`, from which on it is to be written; None while nothing waits."""
         return self._next_s if self.changed else None
 
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Write what waits; what fails waits on."""
+    def write(self, log: Callable[[], sqlite3.Connection]) -> None:
+        """Write what waits; what fails waits on.
+
+        Args:
+            log: Opens the log where it is not open; what that raises is what this fails of.
+        """
         begun_s = time.monotonic()
         try:
+            connection = log()
             with claimed(self._path) as fresh:
-                if _stamp(self._path) not in {None, self._seen}:
+                if stamp(self._path) not in {None, self._seen}:
                     import_runs(connection, self._path)  # of two answers to one request ours stays
                 write_cassette(connection, fresh)
-                written = _stamp(fresh)
-        except ConfigError as error:
-            self.warning = str(error)
+                written = stamp(fresh)
+        except (ConfigError, sqlite3.Error) as error:
+            self.warning = str(error) if isinstance(error, ConfigError) else f"{self._path} is not written: {error}"
         else:
             self.changed, self.warning, self._seen = False, None, written
         now_s = time.monotonic()
         self._next_s = now_s + (PAUSE_S if self.changed else SHARE * (now_s - begun_s))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

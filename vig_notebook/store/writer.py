@@ -13,8 +13,10 @@ import os
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from vig_notebook.errors import ConfigError
@@ -63,6 +65,7 @@ class Writer:
         self._keeper = Keeper(self._path, tape=self._tape)
         # None ends the thread. A SimpleQueue never lets the streaming thread wait for a lock.
         self._queue: queue.SimpleQueue[Recorder | _Call | None] = queue.SimpleQueue()
+        self._taken: deque[_Call] = deque()
         self._thread: threading.Thread | None = None
         self._next_save_s = 0.0
         self._crowded = False
@@ -129,36 +132,47 @@ class Writer:
     # The thread of the log.
 
     def _main(self) -> None:
-        try:
+        with ExitStack() as last:  # also when a bug ends the thread, and whatever else fails then
+            last.callback(atexit.unregister, self.close)
+            last.callback(self._refuse_rest)
+            last.callback(self._keeper.end)
             self._serve()
-        finally:
-            # Also when a bug ends the thread: whoever waits for an answer gets one.
-            self._closed = self._keeper.broken = True
-            self._keeper.close()
-            for call in self._next_batch(wait=False)[1]:
-                call(self._keeper)
-            atexit.unregister(self.close)
+
+    def _refuse_rest(self) -> None:
+        """Answer whoever still waits."""
+        with self._lock:  # nothing comes after this
+            self._closed = True
+        self._next_batch(wait=False)
+        with ExitStack() as rest:
+            for call in self._taken:
+                rest.callback(call, self._keeper)
 
     def _serve(self) -> None:
-        while self._serve_once():
-            pass  # nothing is held while it waits: a recorder holds its store, which ends the thread when it goes
+        try:
+            while self._serve_once():
+                pass  # nothing is held while it waits: a recorder holds its store, which ends the thread when it goes
+        except BaseException as error:
+            self._keeper.take_note_of_bug(error)
+            raise
 
     def _serve_once(self) -> bool:
-        recorders, calls, going_on = self._next_batch()
+        recorders, going_on = self._next_batch()
         self._keeper.add(recorders)
         if not going_on or self._is_due(woken=bool(recorders)):
             self._next_save_s = time.monotonic() + self._flush_interval_s
             self._keeper.save()
         if not going_on or self._is_past(self._keeper.tape_due_s):
             self._keeper.write_tape()
-        for call in calls:
-            call(self._keeper)
+        while self._taken:
+            self._taken.popleft()(self._keeper)
         return going_on
 
-    def _next_batch(self, *, wait: bool = True) -> tuple[list[Recorder], list[_Call], bool]:
-        """Wait for something to do, at most until the next save is due, and take all there is."""
+    def _next_batch(self, *, wait: bool = True) -> tuple[list[Recorder], bool]:
+        """Wait for something to do, at most until the next save is due, and take all there is.
+
+        The calls are put into `_taken`.
+        """
         recorders: list[Recorder] = []
-        calls: list[_Call] = []
         try:
             item = self._queue.get(wait, self._time_left_s())
             gathered_s = time.monotonic() + GATHER_S
@@ -167,13 +181,13 @@ class Writer:
                     item.queued = False
                     recorders.append(item)
                 else:
-                    calls.append(item)
-                left_s = 0.0 if calls else gathered_s - time.monotonic()  # whoever asks does not wait
+                    self._taken.append(item)
+                left_s = 0.0 if self._taken else gathered_s - time.monotonic()  # whoever asks does not wait
                 item = self._queue.get(wait and left_s > 0, max(left_s, 0))
         except queue.Empty:
-            return recorders, calls, True
+            return recorders, True
         else:
-            return recorders, calls, False
+            return recorders, False
 
     def _time_left_s(self) -> float | None:
         due_s = [self._keeper.tape_due_s, self._next_save_s if self._keeper.busy else None]
