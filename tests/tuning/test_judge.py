@@ -88,7 +88,7 @@ def test_judge_that_never_ends_is_given_up(reply: str) -> None:
     began_at = time.process_time()
     found = apply(Judge("right?", ask=says(reply)), "a", {})
     assert found.reason.startswith("ValueError: the judge gave no JSON object, but '{")
-    assert time.process_time() - began_at < 2  # trying at every brace takes a minute
+    assert time.process_time() - began_at < 1  # trying at every brace takes seconds
 
 
 def judged(judge: PairJudge, *pairs: tuple[str, str]) -> PairVerdicts:

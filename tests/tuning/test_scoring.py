@@ -4,14 +4,16 @@ import os
 import queue
 import subprocess
 import sys
+import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from vig_notebook.tuning.scorers import Score, scorer
-from vig_notebook.tuning.scoring import Scoring
+from vig_notebook.tuning.scoring import Scoring, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,6 +85,69 @@ def test_executor_that_takes_nothing_marks_all() -> None:
     found = scored([scorer("json")], executor)
     assert found["json"].value is None
     assert "cannot schedule new futures" in found["json"].reason
+
+
+NEVER = """
+import threading, time
+from vig_notebook.tuning import PairJudge
+from vig_notebook.tuning.calls import Calls
+from vig_notebook.tuning.asking import Address
+from vig_notebook.tuning.judging import PairJudging
+from vig_notebook.tuning.log import MemoryLog
+from vig_notebook.tuning.rating import Pair
+from vig_notebook.tuning.dataset import Example
+from vig_notebook.tuning.scoring import Scoring
+
+begun = threading.Semaphore(0)
+def never(*_):
+    begun.release()
+    threading.Event().wait()
+
+class Answer:
+    output = property(lambda self: str(id(self)))
+
+scoring = Scoring([type("Never", (), {"name": "never", "__call__": never})()])
+calls = Calls(Address(), MemoryLog())
+pairs = [Pair(Example(id="1", variables={}), Answer(), Answer()) for _ in range(40)]
+judging = PairJudging(PairJudge("better?", ask=never), pairs, calls)
+for _ in range(40):
+    scoring.submit("an answer", {}, print)
+scoring.close()
+for _ in range(4 + 32):
+    assert begun.acquire(timeout=20)
+print("the end")
+"""
+
+
+def test_program_ends_whatever_is_scored_and_judged(tmp_path: Path) -> None:
+    """Neither what is under way nor what waits for a thread holds it up."""
+    script = tmp_path / "never.py"
+    script.write_text(NEVER, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        env=environment, timeout=30, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the end\n", "")
+
+
+def test_threads_are_as_many_as_allowed_and_end_when_all_is_done() -> None:
+    threads = Threads(2, name="vig-test", calls=None)
+    for number in range(5):
+        assert threads.submit(partial(abs, -number)).result(30) == number
+    gate = threading.Event()
+    waiting = [threads.submit(gate.wait) for _ in range(3)]
+    threads.close()
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("vig-test")] == ["vig-test"] * 2
+    gate.set()
+    assert all(future.result(30) for future in waiting)  # what was taken is done
+
+
+def test_scorer_that_leaves_the_program_marks_its_response() -> None:
+    def leave(response: str, example: Mapping[str, object]) -> float:
+        raise SystemExit("no")
+
+    assert scored([scorer(leave)]) == {"leave": Score(None, "SystemExit: no")}
 
 
 DASK = """

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vig_notebook.engine import engine
 from vig_notebook.tuning import statistics
-from vig_notebook.tuning.calls import CALLS
-from vig_notebook.tuning.scoring import WAITING_THREADS
+from vig_notebook.tuning.scoring import WAITING_THREADS, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
 
     from vig_notebook.tuning.calls import Calls
     from vig_notebook.tuning.judge import PairJudge
@@ -83,13 +83,12 @@ class PairJudging:
             calls: What it asks through.
         """
         self._calls = calls
-        threads = ThreadPoolExecutor(
-            WAITING_THREADS, thread_name_prefix="vig-judge", initializer=CALLS.set, initargs=(calls,)
-        )
+        threads = Threads(WAITING_THREADS, name="vig-judge", calls=calls)
         self._judged: dict[Pair, Judged] = {
-            one: threads.submit(judge.judge, one.left.output, one.right.output, one.example.variables) for one in pairs
+            one: threads.submit(partial(judge.judge, one.left.output, one.right.output, one.example.variables))
+            for one in pairs
         }
-        threads.shutdown(wait=False)
+        threads.close()
         engine().askers.add(self.stop)
         for future in self._judged.values():
             future.add_done_callback(self._forget_when_done)
