@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ from vig_notebook.notebook.panel.saved import Transcript, bundle
 from vig_notebook.notebook.panel.turns import Action
 from vig_notebook.notebook.panel.view import PanelView
 from vig_notebook.notebook.panel.words import question_html, sentences
+from vig_notebook.notebook.show import FrontEnd
 from vig_notebook.run import RunState
 
 if TYPE_CHECKING:
@@ -466,6 +468,89 @@ def test_earlier_turns_are_shown_with_answers_and_buttons(
     assert shown.count("Let me think.") == (35 if reasoning else 0)
     turns = [turn for page in view._conversation.box.children for turn in page.children]
     assert [find(turn, "Edit") is not None for turn in turns] == [True] * 35
+
+
+class Session:
+    """Takes the messages of a record."""
+
+    def msg(self, *_given: object, **_named: object) -> None: ...
+
+    def send(self, *_given: object, **_named: object) -> None: ...
+
+
+@pytest.fixture
+def displayed(
+    shell: InteractiveShell, widgets: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., PanelView]:
+    """Displays a panel in a cell, as a request of this number; gives the view."""
+    monkeypatch.setattr("vig_notebook.notebook.panel.panel.front_end", lambda _shell: FrontEnd.PERSON)
+
+    def show(panel: Panel, cell: str | None, request: int) -> PanelView:
+        parent = {"header": {"msg_id": str(request)}, "metadata": {"cellId": cell} if cell else {}}
+        publisher = SimpleNamespace(session=Session(), pub_socket=None, topic=b"")
+        kernel = SimpleNamespace(get_parent=lambda _channel: parent)
+        here = SimpleNamespace(display_pub=publisher, kernel=kernel, user_ns={}, user_ns_hidden={})
+        monkeypatch.setattr("vig_notebook.notebook.panel.panel.get_ipython", lambda: here)
+        panel._ipython_display_()
+        assert panel._view is not None
+        settle()
+        return panel._view
+
+    return show
+
+
+def test_cell_that_runs_again_lets_go_of_the_panel_it_has_shown(
+    displayed: Callable[..., PanelView], widgets: Callable[[], list[Any]]
+) -> None:
+    chat = named_chat("plan")
+    first = Panel(chat="plan")
+    displayed(first, "c1", 1)
+    one_panel = of_a_panel(widgets())
+    for request in (2, 3):
+        displayed(Panel(chat="plan"), "c1", request)
+    assert len(chat.listeners) == 1
+    assert of_a_panel(widgets()) == one_panel
+    view = displayed(first, "c2", 4)  # shown once more, it is as alive as any
+    assert chat.listeners[1:] == [view]
+    assert first.send("Hello").wait(LIMIT_S)
+    settle()
+    assert "Hello" in html(view.box)
+    first.freeze()
+    first.freeze()
+    assert len(chat.listeners) == 1
+
+
+def test_panel_that_is_let_go_can_be_frozen(displayed: Callable[..., PanelView]) -> None:
+    first = Panel(chat="plan")
+    displayed(first, "c1", 1)
+    kept = displayed(Panel(chat="plan"), "c1", 2)
+    first.freeze()
+    assert named_chat("plan").listeners == [kept]
+
+
+def test_panel_that_is_let_go_in_mid_answer_paints_no_more(
+    displayed: Callable[..., PanelView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIG_DEMO_PACE", "90")
+    first = Panel(chat="plan")
+    old = displayed(first, "c1", 1)
+    run = first.send("Write a long story about snow")
+    until(lambda: "Streaming" in old._status.value)
+    late = displayed(Panel(chat="plan"), "c1", 2)
+    until(lambda: len(html(late._conversation.box)) > 400)
+    first.stop()
+    assert run.wait(LIMIT_S)
+    settle()
+    assert "· stopped</div>" in html(late.box)
+    assert "· stopped</div>" not in html(old.box)
+
+
+def test_panels_that_are_on_the_page_stay_alive(displayed: Callable[..., PanelView]) -> None:
+    two, other = Panel(chat="plan"), Panel(chat="plan")
+    views = [displayed(two, "c1", 1), displayed(two, "c2", 2), displayed(other, "c3", 3)]
+    views += [displayed(Panel(chat="plan"), "c2", 4), displayed(Panel(chat="plan"), "c2", 4)]  # both of one run
+    views += [displayed(Panel(chat="plan"), None, number) for number in (5, 6)]  # no front end has said which cell
+    assert named_chat("plan").listeners == list(dict.fromkeys(views))
 
 
 class Output:

@@ -204,7 +204,7 @@ class Panel:
             data, metadata = bundle(self.chat, self.chat.turns)
             display(data, raw=True, metadata=metadata)
             return
-        if self._view is None:
+        if self._view is None or self._view.has_ended:
             from vig_notebook.notebook.panel.view import PanelView
 
             self._view = PanelView(self)

@@ -38,12 +38,22 @@ class CellOutput:
 
     `display()` puts an output into the cell that runs when it is called, from another thread perhaps into
     none; so the messages are sent as the display publisher sends them, with this cell as their parent.
+
+    Attributes:
+        cell: The id of the cell; None where the front end does not say it.
+        request: The id of the message that runs it: another each time.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._publisher: Any = shell.display_pub
         kernel: Any = getattr(shell, "kernel", None)
         self._parent = kernel.get_parent("shell") if kernel is not None else {}
+        self.cell: str | None = self._parent.get("metadata", {}).get("cellId")
+        self.request: str | None = self._parent.get("header", {}).get("msg_id")
+
+    def replaces(self, other: CellOutput) -> bool:
+        """Whether the cell of the other has run again since, and what it had shown is gone."""
+        return self.cell is not None and self.cell == other.cell and self.request != other.request
 
     def send(self, data: Mapping[str, str], metadata: Mapping[str, object], *, display_id: str, update: bool) -> None:
         """Add an output, or replace the one of this id."""
@@ -55,10 +65,14 @@ class CellOutput:
 
 
 class Transcript:
-    """The record of one display of a panel."""
+    """The record of one display of a panel.
+
+    Attributes:
+        output: The cell that it stands in.
+    """
 
     def __init__(self, output: CellOutput) -> None:
-        self._output = output
+        self.output = output
         self._shown: list[tuple[object, ...]] = []
         self._ids: list[str] = []
 
@@ -82,7 +96,7 @@ class Transcript:
                 self._shown.append(key)
                 self._ids.append(uuid.uuid4().hex)
             self._shown[page] = key
-            self._output.send(data, metadata, display_id=self._ids[page], update=not is_new)
+            self.output.send(data, metadata, display_id=self._ids[page], update=not is_new)
             if keeper is not None:
                 keeper(page, data, metadata)
 

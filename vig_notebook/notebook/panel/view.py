@@ -41,12 +41,16 @@ MOST_DISPLAYS = 3
 
 
 class PanelView:
-    """Everything that is seen of a panel. Made in a cell, painted on the streaming thread."""
+    """Everything that is seen of a panel. Made in a cell, painted on the streaming thread.
+
+    Attributes:
+        has_ended: Whether its widgets are gone.
+    """
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self._editing: Turn | None = None
-        self._frozen = False
+        self.has_ended = False
         self._pages_loaded = 0
         self._sync_asked = False
         self._displays: list[tuple[str, Transcript]] = []
@@ -65,8 +69,8 @@ class PanelView:
         self.box = widgets.VBox([style, *parts, self._prompt.widget, self._tools.widget])
         self.box.add_class("vig-panel")
         self._prompt.belongs_to(self.box)
-        panel.chat.listeners.append(self.sync_soon)
-        self.sync_soon()
+        panel.chat.listeners.append(self)
+        self()
 
     # What the panel calls.
 
@@ -78,15 +82,29 @@ class PanelView:
         transcript = Transcript(CellOutput(shell))
         transcript.show(self._panel.chat)
         self._displays = [*self._displays, (handle.display_id, transcript)][-MOST_DISPLAYS:]
+        for view in [one for one in self._panel.chat.listeners if isinstance(one, PanelView)]:
+            view.forget_displays(transcript.output)
+
+    def forget_displays(self, output: CellOutput) -> None:
+        """Forget the displays that this output replaces; a view whose last one went is seen by nobody, and ends."""
+        before = self._displays
+        self._displays = [shown for shown in before if not output.replaces(shown[1].output)]
+        if before and not self._displays:
+            self.has_ended = True
+            self._soon(self._end)
 
     def freeze(self) -> None:
         """Take the widgets away; the record stays."""
-        self._panel.chat.listeners.remove(self.sync_soon)
+        self.has_ended = True
         for display_id, transcript in self._displays:
             note = {"text/html": '<div class="vig-note vig-frozen">Panel</div>', "text/plain": repr(self._panel)}
             update_display(note, raw=True, display_id=display_id)
             transcript.show(self._panel.chat)
-        self._frozen = True
+        self._end()
+
+    def _end(self) -> None:
+        if self in self._panel.chat.listeners:
+            self._panel.chat.listeners.remove(self)
         self._conversation.close()
         close(self.box)
 
@@ -160,7 +178,7 @@ class PanelView:
 
     # On the streaming thread.
 
-    def sync_soon(self) -> None:
+    def __call__(self) -> None:
         """Bring the page up to date, on the streaming thread. Any number of calls before it are one."""
         if not self._sync_asked:
             self._sync_asked = True
@@ -185,7 +203,7 @@ class PanelView:
 
     def _sync(self) -> None:
         self._sync_asked = False
-        if self._frozen:
+        if self.has_ended:
             return
         chat = self._panel.chat
         for view in self._conversation.show(chat):
