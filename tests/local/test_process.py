@@ -359,6 +359,38 @@ async def test_process_that_cannot_be_started_is_a_sentence(
         await server.start(model("tiny"))
 
 
+@pytest.mark.parametrize("where", ["_ask", "_threads"])
+async def test_error_that_nothing_expects_is_told_to_who_waits(
+    server: LocalServer, model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def bug(*_: object) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(room, where, bug)
+    async with asyncio.timeout(5):
+        with pytest.raises(ConfigError, match=r"The local model cannot be started: LookupError\('a bug'\)"):
+            await server.start(model("tiny"))
+    assert server.pid is None
+
+
+async def test_error_while_a_process_is_buried_hides_no_answer(
+    server: LocalServer, model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught: list[object] = []
+    monkeypatch.setattr("threading.excepthook", caught.append)
+
+    def bug(_: object) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(room.ModelProcess, "_bury", bug)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    async with asyncio.timeout(5):
+        with pytest.raises(ConfigError, match="No such file"):
+            await server.start(model("tiny"))
+    await server.stop()
+    assert len(caught) == 1
+
+
 async def test_switched_off_model_is_not_started(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIG_LOCAL_MODEL", "off")
     with pytest.raises(ConfigError, match="is switched off"):

@@ -101,3 +101,15 @@ def test_local_install_remove_and_status_say_what_they_do(said: Said, monkeypatc
 def test_status_of_a_run_names_the_local_model_whatever_was_asked_for() -> None:
     run = Run(question("Hello", model="vigthoria-creative-v2").request, local_endpoint("SmolLM2-135M"))
     assert facts(run)[1] == "local SmolLM2-135M: a very small model, expect mistakes"
+
+
+def test_local_that_is_interrupted_leaves_the_model_that_was_chosen_before(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("concurrent.futures.wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        room.run_local(["--gguf", str(tiny), "--context-size", "99"], str)
+    assert (local_model().gguf, local_model().context_size) == (None, 4096)

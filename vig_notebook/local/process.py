@@ -112,14 +112,18 @@ class ModelProcess:
             self._fail(error)
         except OSError as error:
             self._fail(ConfigError("The local model cannot be started", seen=str(error)))
+        except Exception as error:  # noqa: BLE001  not swallowed: it is told to whoever waits for the model
+            self._fail(ConfigError("The local model cannot be started", seen=repr(error)))
         else:
             self.ready.set_result(endpoint)
             self._bury()
 
     def _fail(self, error: ConfigError) -> None:
-        self.kill()
-        self._bury()
-        self.ready.set_result(error)
+        try:
+            self.kill()
+            self._bury()
+        finally:
+            self.ready.set_result(error)
 
     def _bury(self) -> None:
         """Wait for the end of the process, and close the pipes to it."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from vig_notebook.engine import engine
-from vig_notebook.errors import ConfigError
 from vig_notebook.local import CONTEXT_SIZE
 from vig_notebook.local.install import install, remove, status
 from vig_notebook.servers import choose, local_model
@@ -56,7 +55,7 @@ def _start(words: list[str], say: Callable[[str], None]) -> None:
         while not loading.done():
             concurrent.futures.wait([loading], timeout=WAKE_S)
         endpoint = loading.result()
-    except ConfigError:
+    except BaseException:
         model.gguf, model.context_size = before  # the cells that follow ask what they asked before
         raise
     finally:
