@@ -252,6 +252,20 @@ def test_holdout_needs_something_set_aside(shell: InteractiveShell, capsys: pyte
     assert "run its cell with --holdout 0.3" in said_by(shell, capsys, "holdout s")
 
 
+def test_wrong_scorer_is_refused_before_it_costs_a_call(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.user_ns |= {"rows": ROWS, "short": lambda response: True}
+    body = "Bug or praise? {{ text }}"
+    said = refused(shell, capsys, "--data rows --score exact:lable --out grid", body)
+    assert "There is no column 'lable' for the scorer exact: the examples have text, label. Did you mean label?" in said
+    assert "there is no data. Give data" in refused(shell, capsys, "--repeats 2 --score exact:label --out grid")
+    said = refused(shell, capsys, "--data rows --score short --out grid", body)
+    assert "cannot be called with a response and its example" in said
+    assert "the form f(response, example)" in said
+    assert "grid" not in shell.user_ns
+
+
 def test_judge_of_pairs_is_named_on_the_line(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
     cell(shell, "--repeats 1 --name s", "Say hello")
     cell(shell, "--repeats 1 --name s", "Write a haiku")

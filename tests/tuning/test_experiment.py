@@ -742,3 +742,17 @@ def test_stopping_every_run_stops_the_asking(make: Maker) -> None:
         assert experiment.wait(LIMIT_S)
         assert len(experiment.responses) == 2
         assert not engine().askers
+
+
+def test_wrong_scorer_is_refused_before_anything_is_asked(make: Maker, fast: Demo) -> None:
+    with pytest.raises(ConfigError, match=r"no column 'lable' .* Did you mean label\?"):
+        make(data=DATA, scorers="exact:lable")
+    with pytest.raises(ConfigError, match="The scorer lambda cannot be called"):
+        make(data=DATA, scorers=lambda response: True)
+    assert make("{{ text }}", variables={"text": "rain"}, scorers="exact:text").cells  # a shared variable will do
+    experiment = make(data=DATA, scorers="exact:label")
+    before = experiment.scorers
+    with pytest.raises(ConfigError, match=r"Did you mean label\?"):
+        experiment.rescore("exact:lable")
+    assert experiment.scorers is before
+    assert not fast.server.requests

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.demos import LIMIT_S
 from vig_notebook.errors import ConfigError
+from vig_notebook.store import Store
 from vig_notebook.tuning.grid import baseline_pairs
 from vig_notebook.tuning.holdout import look_words
 from vig_notebook.tuning.log import MemoryLog
 from vig_notebook.tuning.prompts import Prompt
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.tuning.conftest import Maker
 
 ROWS = [{"text": f"crash {i}", "label": "bug" if i % 2 else "praise", "kind": i % 4} for i in range(20)]
@@ -24,14 +30,27 @@ def options(**more: Any) -> dict[str, Any]:
     return {"data": ROWS, "repeats": 1, "scorers": "exact:label", "holdout": 0.3, "name": "p", **more}
 
 
-def test_holdout_is_set_aside_whatever_the_limit_is(make: Maker) -> None:
-    whole, few = make([FIRST], **options()), make([FIRST], **options(limit=3))
-    assert whole.held_out is not None
-    assert few.held_out is not None
-    assert (len(whole.data), len(whole.held_out)) == (14, 6)
-    assert few.held_out.examples == whole.held_out.examples
-    assert len(few.data) == 3
+def test_limit_counts_what_is_set_aside_and_a_higher_one_moves_nothing_over(make: Maker) -> None:
+    seen: list[tuple[set[str], set[str]]] = []
+    for limit, sizes in ((2, (1, 1)), (8, (6, 2)), (16, (11, 5)), (None, (14, 6)), (99, (14, 6))):
+        experiment = make([FIRST], **options(limit=limit))
+        assert experiment.held_out is not None
+        assert (len(experiment.data), len(experiment.held_out)) == sizes
+        seen.append(({one.id for one in experiment.data}, {one.id for one in experiment.held_out}))
+    for (kept, aside), (more_kept, more_aside) in pairwise(seen):
+        assert kept <= more_kept
+        assert aside <= more_aside
     assert make([FIRST], **options(holdout=None)).held_out is None
+
+
+def test_limit_of_one_leaves_nothing_to_set_aside(make: Maker) -> None:
+    with pytest.raises(ConfigError, match="The dataset is too small to split: 1 example"):
+        make([FIRST], **options(limit=1))
+
+
+def test_holdout_refuses_the_column_of_a_scorer_in_the_words_of_the_scorer(make: Maker) -> None:
+    with pytest.raises(ConfigError, match=r"no column 'lable' for the scorer exact: .* Did you mean label\?"):
+        make([FIRST], **options(scorers="exact:lable"))
 
 
 def test_holdout_has_its_share_of_what_is_to_be_found(make: Maker) -> None:
@@ -100,6 +119,18 @@ def test_look_is_named_by_the_prompt_too(make: Maker) -> None:
     experiment = make(SECOND, models=["demo", "demo-json"], **options(store=log))
     experiment.on_holdout("demo-json").run().wait(LIMIT_S)
     assert {labels["look"] for labels in log.labels("experiment", "p holdout")} == {"p@v2 · demo-json"}
+
+
+def test_holdout_is_asked_where_the_log_cannot_be_read(make: Maker, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.sqlite"
+    with closing(sqlite3.connect(path)) as foreign:
+        foreign.execute("CREATE TABLE notes (text)")
+    store = Store(path)
+    held = make([FIRST], **options(store=store)).on_holdout()
+    assert held.note == "Whether this holdout was looked at before is not known: the log cannot be read."
+    assert held.run().wait(LIMIT_S)
+    assert set(held.df.status) == {"ok"}
+    store.close()
 
 
 def test_holdout_refuses_what_is_not_there(make: Maker) -> None:

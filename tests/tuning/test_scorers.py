@@ -8,7 +8,8 @@ import pytest
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.tuning import checks
-from vig_notebook.tuning.scorers import Score, apply, as_scorers, original, scorer
+from vig_notebook.tuning.dataset import Dataset
+from vig_notebook.tuning.scorers import Score, apply, as_scorers, check_columns, original, scorer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,3 +151,53 @@ def test_scorers_can_be_pickled() -> None:
 def test_wrong_specs_are_refused(spec: Any, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         scorer(spec)
+
+
+def short(response: str) -> bool:
+    return len(response) < 5
+
+
+class Named:
+    name = "named"
+
+    def __call__(self, response: str, example: Mapping[str, object], more: int) -> bool:
+        return bool(more)
+
+
+@pytest.mark.parametrize("function", [short, lambda: True, lambda response, *, example: True, Named()])
+def test_function_of_another_form_is_refused_by_name(function: Any) -> None:
+    with pytest.raises(ConfigError) as refused:
+        scorer(function)
+    name = getattr(function, "name", function.__name__.strip("<>") if hasattr(function, "__name__") else "")
+    assert f"The scorer {name} cannot be called with a response and its example: its form is {name}(" in str(
+        refused.value
+    )
+    assert "the form f(response, example)" in str(refused.value)
+
+
+@pytest.mark.parametrize("function", [lambda response, example: 1, lambda *all_of_it: 1, lambda r, e, k=2: k, max])
+def test_function_that_can_be_called_or_does_not_tell_is_taken(function: Any) -> None:
+    assert callable(scorer(function))
+
+
+@pytest.mark.parametrize("spec", ["exact:lable", "icontains:lable", "number:lable"])
+def test_column_that_is_not_there_is_refused_with_the_nearest(spec: str) -> None:
+    data = Dataset.of([{"text": "a", "label": "b"}])
+    kind = spec.partition(":")[0]
+    with pytest.raises(ConfigError, match=rf"no column 'lable' for the scorer {kind}: the examples have text, label"):
+        check_columns([scorer(spec)], data)
+    with pytest.raises(ConfigError, match=r"Did you mean label\?"):
+        check_columns(as_scorers(["exact:label", spec]), data)
+    with pytest.raises(
+        ConfigError, match=r"there is no data\. Give data that has it; a text is put in quotes: 'lable'"
+    ):
+        check_columns([scorer(spec)], Dataset.of([{}]))
+
+
+def test_columns_that_some_examples_have_and_texts_in_quotes_are_taken() -> None:
+    ragged = Dataset.of([{"text": "a"}, {"text": "b", "label": "c"}])
+    check_columns(as_scorers(["exact:label", "exact:'no'", "regex:x", "number:text", short_enough]), ragged)
+
+
+def short_enough(response: str, example: Mapping[str, object]) -> bool:
+    return len(response) < len(str(example))

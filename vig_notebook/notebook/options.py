@@ -147,7 +147,7 @@ OPTIONS = (
     argument("--profile", metavar="NAME", help="a profile of the settings file"),
     argument("--repeats", type=count, metavar="N", help="grid: ask each so often; by default 3 with --data"),
     argument("--data", metavar="NAME", help="grid: examples, from a variable or a .csv, .tsv, .jsonl or .parquet file"),
-    argument("--limit", type=count, metavar="N", help="grid: only the first N examples"),
+    argument("--limit", type=count, metavar="N", help="grid: only the first N examples, --holdout's among them"),
     argument(
         "--score", action="append", metavar="SCORER", help="grid: exact:COLUMN, json, a function…; may be repeated"
     ),

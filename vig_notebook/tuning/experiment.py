@@ -26,7 +26,7 @@ from vig_notebook.tuning.plan import make_plan
 from vig_notebook.tuning.plots import draw
 from vig_notebook.tuning.prompts import as_prompts
 from vig_notebook.tuning.rounds import Rounds
-from vig_notebook.tuning.scorers import as_scorers, expected_column
+from vig_notebook.tuning.scorers import as_scorers, check_columns, expected_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -117,7 +117,7 @@ class Experiment(Rounds):
             reference: Earlier versions to hold the prompts against. What the log has of them is taken; they are
                 not asked again.
             only: Variants of another experiment: of this grid, only those that ask the same are laid out.
-            limit: Use only the first so many examples.
+            limit: Use only so many examples from the first on; those of the holdout count among them.
             holdout: The share of the examples to set aside; only `on_holdout()` asks them.
             variables: Variables that all examples share.
             prices: Of a million tokens in and out, by model: `{"model": (0.5, 1.5)}`. Without them no cost is shown.
@@ -129,7 +129,8 @@ class Experiment(Rounds):
             profile: A profile of the settings file.
 
         Raises:
-            ConfigError: Something of it is wrong: a template names what an example lacks, a scorer is unknown.
+            ConfigError: Something of it is wrong: a template or a scorer names what the examples lack, a scorer is
+                unknown.
         """
         api_key = concealed(api_key)
         self.name = name
@@ -148,6 +149,7 @@ class Experiment(Rounds):
             variables=variables or {},
             only=only,
         )
+        check_columns(kinds, self._layout.data)
         self.data, self.variants, self.cells = self._layout.data, self._layout.variants, self._layout.cells
         self.reference = self._layout.reference
         self.baseline = baseline

@@ -79,7 +79,8 @@ def examples_of(
 ) -> tuple[Dataset | None, Dataset | None]:
     """The examples to ask, and those that are set aside; each None where there is none.
 
-    The limit is of those to ask: what is set aside is the same whatever the limit is.
+    Both count in the limit: of 16 examples and a holdout of 0.25, 12 are asked and 4 set aside. A higher limit adds
+    examples to both sides and moves none over: what prompts were tuned on is never in the holdout of a later run.
 
     Raises:
         ConfigError: As `Dataset.of` and `Dataset.split`; or there is nothing to set aside from.
@@ -88,8 +89,11 @@ def examples_of(
         return (None if source is None else Dataset.of(source, limit=limit)), None
     if source is None:
         raise ConfigError("There is nothing to set aside", seen="holdout without data", advice="Give data")
-    kept, aside = Dataset.of(source).split(holdout, by=by)
-    return Dataset.of(kept, limit=limit), aside
+    whole = Dataset.of(source)
+    # Where no example has the column, the scorer that names it is refused with better words.
+    kept, aside = whole.split(holdout, by=by if by in whole.names else None)
+    kept_of_limit, aside_of_limit = map(len, Dataset.of(whole, limit=limit).split(holdout))
+    return Dataset.of(kept, limit=kept_of_limit), Dataset.of(aside, limit=aside_of_limit)
 
 
 def _with_shared(data: Dataset | None, shared: Mapping[str, object]) -> Dataset:

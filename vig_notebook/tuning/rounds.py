@@ -14,7 +14,7 @@ from vig_notebook.tuning.calls import Calls
 from vig_notebook.tuning.progress import progress_of
 from vig_notebook.tuning.responses import cached
 from vig_notebook.tuning.round import Round
-from vig_notebook.tuning.scorers import as_scorers
+from vig_notebook.tuning.scorers import as_scorers, check_columns
 from vig_notebook.tuning.scoring import Scoring
 
 if TYPE_CHECKING:
@@ -117,11 +117,13 @@ class Rounds:
         """Score every answer with these scorers instead, without asking again; returns at once.
 
         Raises:
-            ConfigError: A scorer is unknown, or the experiment still runs.
+            ConfigError: A scorer is unknown or names what the examples lack, or the experiment still runs.
         """
         if self.running:
             raise ConfigError("Scores cannot be changed now", seen="the experiment runs", advice="Wait or stop it")
-        self.scorers = as_scorers(scorers)
+        made = as_scorers(scorers)
+        check_columns(made, self._layout.data)
+        self.scorers = made
         self._begin(self._asking(), [], [replace(one, scores={}) for one in self.responses if one.status.whole])
         return self
 

@@ -22,6 +22,8 @@ A text in quotes stands for itself: `exact:'yes'`. Scorers are picklable, so tha
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
 import math
 from dataclasses import dataclass
@@ -37,11 +39,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from vig_notebook.tuning.checks import Verdict
+    from vig_notebook.tuning.dataset import Dataset
 
     Scoring = Callable[[str, Mapping[str, object]], Verdict]
     Spec = str | Scoring
 
-__all__ = ["Function", "Score", "Scorer", "apply", "as_scorers", "expected_column", "original", "scorer"]
+__all__ = [
+    "Function",
+    "Score",
+    "Scorer",
+    "apply",
+    "as_scorers",
+    "check_columns",
+    "expected_column",
+    "original",
+    "scorer",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +122,14 @@ def scorer(spec: Spec) -> Scorer:
     """Make a scorer from its spec, or from a function.
 
     Raises:
-        ConfigError: The spec is not one of those above.
+        ConfigError: The spec is not one of those above, or the function does not take a response and its example.
     """
     if not isinstance(spec, str):
-        if isinstance(spec, Scorer):
-            return spec
         if not callable(spec):
             raise ConfigError("That is no scorer", seen=f"it is {type(spec).__name__}", advice=_KINDS_ARE)
-        return Function(spec, getattr(spec, "__name__", type(spec).__name__).strip("<>"))
+        made = spec if isinstance(spec, Scorer) else Function(spec, _name_of(spec))
+        _refuse_other_forms(made.name, spec)
+        return made
     kind, _, argument = spec.partition(":")
     if kind not in _KINDS:
         raise ConfigError(f"There is no scorer {kind!r}", seen=f"in {spec!r}", advice=_KINDS_ARE)
@@ -124,6 +137,26 @@ def scorer(spec: Spec) -> Scorer:
         return _KINDS[kind](kind, argument)
     except ValueError as error:
         raise ConfigError(f"The scorer {spec!r} cannot be made", seen=str(error), advice=_KINDS_ARE) from error
+
+
+def _name_of(function: Scoring) -> str:
+    return str(getattr(function, "__name__", type(function).__name__)).strip("<>")
+
+
+def _refuse_other_forms(name: str, function: Scoring) -> None:
+    """A function that cannot be called would be found out only when every answer is paid for."""
+    try:
+        form = inspect.signature(function)
+    except (TypeError, ValueError):  # some that are written in C do not tell
+        return
+    try:
+        form.bind("", {})
+    except TypeError as error:
+        raise ConfigError(
+            f"The scorer {name} cannot be called with a response and its example",
+            seen=f"its form is {name}{form}",
+            advice="Give it the form f(response, example): the text, and the dict of the example's variables",
+        ) from error
 
 
 def as_scorers(specs: Spec | Iterable[Spec]) -> list[Scorer]:
@@ -153,6 +186,27 @@ def expected_column(scorers: Iterable[Scorer]) -> str | None:
     """The column that holds what is right, where a scorer names one."""
     texts = (one.expected.column for one in map(original, scorers) if isinstance(one, Text))
     return next((column for column in texts if column), None)
+
+
+def check_columns(scorers: Iterable[Scorer], data: Dataset) -> None:
+    """Refuse scorers that look for what no example has, before a call is paid for.
+
+    Raises:
+        ConfigError: There is no such column; the one most like it is named.
+    """
+    names = data.names
+    for one in map(original, scorers):
+        column = one.expected.column if isinstance(one, Text | Number) else ""
+        if not column or column in names:
+            continue
+        near = difflib.get_close_matches(column, names, n=1)
+        raise ConfigError(
+            f"There is no column {column!r} for the scorer {one.name}",
+            seen=f"the examples have {', '.join(names)}" if names else "there is no data",
+            advice=f"Did you mean {near[0]}?"
+            if near
+            else f"Give data that has it; a text is put in quotes: '{column}'",
+        )
 
 
 def _required(argument: str, what: str) -> str:
