@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import re
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,11 @@ from vig_notebook.tuning.log import MemoryLog
 from vig_notebook.tuning.scorers import as_scorers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.tuning.conftest import Maker
+    from vig_notebook.run import Run
+    from vig_notebook.sinks import Sink
     from vig_notebook.tuning.judge import Ask
 
 DATA = [{"text": "rain"}, {"text": "fire"}, {"text": "stone"}]
@@ -83,12 +86,51 @@ def slow() -> Iterator[Demo]:
         yield server
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Look until it is so; there is nothing else to wait for."""
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+class Heard(MemoryLog):
+    """A log that hears when the runs have their first text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._speaking: queue.Queue[Run] = queue.Queue()
+
+    def sinks(self, key: str) -> Sequence[Sink]:
+        return (*super().sinks(key), Voice(self._speaking))
+
+    def one(self) -> Run:
+        return self._speaking.get(timeout=LIMIT_S)
+
+    def judge(self) -> Run:
+        while "judge" not in (run := self.one()).labels:
+            pass
+        return run
+
+
+class Voice:
+    def __init__(self, speaking: queue.Queue[Run]) -> None:
+        self._speaking = speaking
+        self._silent: list[Run] = []
+
+    def start(self, run: Run) -> None:
+        self._silent.append(run)
+
+    def write(self, _delta: object) -> None:
+        while self._silent:
+            self._speaking.put(self._silent.pop())
+
+    def finish(self, run: Run) -> None:
+        pass
+
+
+class Wakers(set["Callable[[], None]"]):
+    """Tells when somebody waits for a place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = threading.Event()
+
+    def add(self, wake: Callable[[], None], /) -> None:
+        super().add(wake)
+        self.waited.set()
 
 
 def test_judge_asks_the_experiments_own_server_and_is_kept(make: Maker, gate: Gate) -> None:
@@ -142,9 +184,10 @@ def test_judge_keeps_to_the_limit_of_the_server(fast: Demo, gate: Gate) -> None:
             wake()
 
     engine().run(set_limit(0)).result(LIMIT_S)
+    limiter.wakers = wakers = Wakers()
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(calls.ask, ask, "Say hello again")
-        wait_for(lambda: bool(limiter.wakers))
+        assert wakers.waited.wait(LIMIT_S)
         assert len(gate.asked) == 1
         engine().run(set_limit(1)).result(LIMIT_S)
         assert waiting.result(LIMIT_S)
@@ -174,6 +217,17 @@ def test_budget_knows_what_a_long_prompt_takes(fast: Demo, gate: Gate) -> None:
     assert calls.tokens > 0
 
 
+def test_budget_of_judges_counts_the_cells_under_way(make: Maker, slow: Demo) -> None:
+    log = Heard()
+    experiment = make("Write a poem", repeats=1, store=log, budget=250, **where(slow)).run()
+    log.one()
+    experiment._calls[0]._budget.spend(100)  # as an answer takes that has ended: that under way will, too
+    with pytest.raises(Unasked, match="the budget of 250 tokens is used up"):
+        experiment._calls[0].ask(ModelAsk(model="demo"), "Say hello.")
+    experiment.stop()
+    assert experiment.wait(LIMIT_S)
+
+
 def test_budget_counts_what_is_under_way() -> None:
     budget = Budget(100)
     assert budget.has_room(0)
@@ -188,9 +242,10 @@ def test_budget_counts_what_is_under_way() -> None:
 
 
 def test_stop_stops_judges_and_running_again_asks_them(make: Maker, fast: Demo, slow: Demo) -> None:
-    experiment = make(data=DATA, repeats=1, scorers=Asking(ask_model("demo", **where(slow))))
+    log = Heard()
+    experiment = make(data=DATA, repeats=1, store=log, scorers=Asking(ask_model("demo", **where(slow))))
     experiment.run()
-    wait_for(lambda: any("judge" in run.labels and run.text_so_far for run in engine().runs))
+    assert log.judge().text_so_far
     experiment.stop()
     assert experiment.wait(LIMIT_S)
     assert experiment.df["status"].eq("ok").all()
@@ -226,8 +281,9 @@ def other(prompt: str) -> str:
 
 
 def test_recalling_leaves_a_round_alone(make: Maker, slow: Demo) -> None:
-    experiment = make("Write a poem", repeats=2, **where(slow)).run()
-    wait_for(lambda: len(experiment.runs) == 2)
+    log = Heard()
+    experiment = make("Write a poem", repeats=2, store=log, **where(slow)).run()
+    assert log.one() is not log.one()
     assert experiment.recall().running
     experiment.stop()
     assert experiment.wait(LIMIT_S)
@@ -298,14 +354,15 @@ def test_judge_of_pairs_is_stopped_and_says_what_it_has(
     make: Maker, fast: Demo, slow: Demo, stop: Callable[[Experiment], object]
 ) -> None:
     prompts = {"haiku": "Write a haiku about {{ text }}", "story": "Write a long story about {{ text }}"}
-    experiment = make(prompts, data=DATA, repeats=1)
+    log = Heard()
+    experiment = make(prompts, data=DATA, repeats=1, store=log)
     experiment.run().wait(LIMIT_S)
     rating = experiment.rate(judge=PairJudge("longer", ask=ask_model("demo", **where(slow))))
     judging = rating._judging
     assert judging is not None
     rating.press("1")
     assert str(rating.result()).endswith("The judge has judged none of them.")
-    wait_for(lambda: any("judge" in run.labels for run in engine().runs))
+    log.judge()
     stop(experiment)
     judging.wait()
     assert rating.verdicts().failed == 3

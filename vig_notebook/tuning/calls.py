@@ -27,6 +27,8 @@ from vig_notebook.tuning.log import as_log
 from vig_notebook.tuning.schedule import Schedule
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vig_notebook.run import Run
     from vig_notebook.tuning.log import AnswerLog
     from vig_notebook.tuning.responses import Waits
@@ -81,6 +83,7 @@ class Calls:
         *,
         max_concurrency: int = 8,
         budget: Budget | None = None,
+        beside: Callable[[], int] = lambda: 0,
         recalls_only: bool = False,
     ) -> None:
         """Ask nothing yet.
@@ -90,12 +93,14 @@ class Calls:
             log: Where answers are found and kept.
             max_concurrency: Most calls at once.
             budget: What the calls are counted in.
+            beside: Tells how many other calls are under way that are counted in it.
             recalls_only: Answer from the log only.
         """
         self.tokens = 0
         self._address = address
         self._log = log
         self._budget = budget or Budget()
+        self._beside = beside
         self._stopped = recalls_only
         self._places = asyncio.Semaphore(max_concurrency)
         self._schedules: set[Schedule[_Call]] = set()
@@ -145,7 +150,7 @@ class Calls:
 
     def may_ask(self, call: _Call) -> bool:
         """Whether the budget has room for a call."""
-        if self._budget.has_room(self.in_flight - 1, tokens=call.tokens):
+        if self._budget.has_room(self.in_flight - 1 + self._beside(), tokens=call.tokens):
             return True
         self._budget.close()
         return False

@@ -29,14 +29,22 @@ def holdout_name(experiment: str) -> str:
     return f"{experiment} holdout"
 
 
-def earlier_looks(log: AnswerLog, experiment: str, variant: str) -> list[str]:
-    """The other variants that were held to the holdout of an experiment before, the first first. Waits for the log."""
-    found = [labels.get(LOOK, "") for labels in log.labels("experiment", holdout_name(experiment))]
+def earlier_looks(log: AnswerLog, experiment: str, variant: str) -> list[str] | None:
+    """The other variants that were held to the holdout of an experiment before, the first first. Waits for the log.
+
+    None when the log cannot be read.
+    """
+    try:
+        found = [labels.get(LOOK, "") for labels in log.labels("experiment", holdout_name(experiment))]
+    except ConfigError:
+        return None
     return [look for look in dict.fromkeys(found) if look not in {"", variant}]
 
 
-def look_words(looks: Sequence[str]) -> str:
-    """What the verdict says of the looks before this one."""
+def look_words(looks: Sequence[str] | None) -> str:
+    """What the verdict says of the looks before this one; None when they are not known."""
+    if looks is None:
+        return "Whether this holdout was looked at before is not known: the log cannot be read."
     if not looks:
         return "This is the first look at the holdout: it counts."
     return (

@@ -65,7 +65,11 @@ class AnswerLog(Protocol):
         """What to give a run, so that its answer is kept under this key."""
 
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
-        """The labels of the runs that have the label `name` with this value, oldest first. May read a file."""
+        """The labels of the runs that have the label `name` with this value, oldest first. May read a file.
+
+        Raises:
+            ConfigError: The file cannot be read.
+        """
 
     def rate(self, run_id: str, rating: str) -> None:
         """Keep what a person said of an answer; empty takes it back. May write a file."""
@@ -161,7 +165,11 @@ class StoreLog:
         return (self._store.recorder(), keeper)
 
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
-        """The labels of the runs that have the label `name` with this value, oldest first. Waits for the log."""
+        """The labels of the runs that have the label `name` with this value, oldest first. Waits for the log.
+
+        Raises:
+            ConfigError: It cannot be read: that nothing was found would be untrue.
+        """
         return self._store.labels(name, value)
 
     def rate(self, run_id: str, rating: str) -> None:

@@ -156,13 +156,14 @@ class Rounds:
 
         Args:
             recalls_only: Answer from the log only.
-            budget: What they are counted in; by default one of their own.
+            budget: What they are counted in, with the cells under way; by default one of their own.
         """
         made = Calls(
             self._address,
             self._log,
             max_concurrency=self._max_concurrency,
             budget=budget or Budget(self._budget),
+            beside=lambda: 0 if budget is None else len(self.runs),
             recalls_only=recalls_only,
         )
         self._calls.append(made)
