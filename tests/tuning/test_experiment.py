@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
 import traceback
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.demos import LIMIT_S, Demo, demo
+from tests.demos import LIMIT_S, Demo, demo, where
 from vig_notebook.ending import Ending
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError, RateLimited
@@ -733,11 +732,17 @@ def test_version_that_is_asked_is_no_reference(make: Maker) -> None:
 
 
 def test_stopping_every_run_stops_the_asking(make: Maker) -> None:
+    begun = threading.Semaphore(0)
+
+    class Counting(Watcher):
+        def started(self, cell: Cell, run: Run) -> None:
+            begun.release()
+
     with demo(pace=50) as slow:
-        server = {"base_url": slow.server.base_url, "api_key": slow.server.token}
-        experiment = make("Write a long story", repeats=20, max_concurrency=2, **server).run()
-        while len(experiment.runs) < 2:
-            time.sleep(0.01)
+        experiment = make("Write a long story", repeats=20, max_concurrency=2, **where(slow))
+        experiment.watch(Counting())
+        experiment.run()
+        assert all(begun.acquire(timeout=LIMIT_S) for _ in range(2))
         engine().stop_all()
         assert experiment.wait(LIMIT_S)
         assert len(experiment.responses) == 2

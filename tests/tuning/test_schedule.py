@@ -57,11 +57,14 @@ class FakeOwner:
         self.asked: list[str] = []
         self.done: dict[str, tuple[RunState, Waits]] = {}
         self.skipped_cells: list[str] = []
+        self.asked_again = asyncio.Event()
         self.room = 1000
 
     def ask(self, cell: Cell, finish: Finish) -> Any:
         finish.start(None)  # type: ignore[arg-type]
         finish.write(None)  # type: ignore[arg-type]
+        if cell.name in self.asked:
+            self.asked_again.set()
         self.asked.append(cell.name)
         self.runs[cell.name] = FakeRun(finish)
         return self.runs[cell.name]
@@ -142,8 +145,7 @@ async def test_refused_cell_is_asked_again_after_the_pause(limiter: Limiter, clo
         await settle()
         assert owner.asked == [first]
         clock.now += 0.02
-        while len(owner.asked) < 2:  # noqa: ASYNC110  the schedule wakes by its own timer
-            await asyncio.sleep(0.001)
+        await asyncio.wait_for(owner.asked_again.wait(), 5)  # the schedule wakes by its own timer
         assert owner.asked == [first, first]
         owner.runs[first].end()
         await settle()
