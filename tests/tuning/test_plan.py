@@ -79,3 +79,20 @@ def test_plan_of_too_few_examples_says_so() -> None:
     assert "10 min at 4" in text
     text = str(dataclasses.replace(plan(), examples=9999, smallest_difference=0.001))
     assert text.endswith("Smallest difference that would be seen (4 times out of 5): 1 point.")
+
+
+def test_plan_counts_a_short_prompt_as_no_less_than_a_token_a_message() -> None:
+    short = cells(variants(["Hi", "{{ text }}"]))
+    found = make_plan(short, short, [], max_concurrency=1, compared=False, noise=None, prices={})
+    assert found.tokens_in == 4
+
+
+def test_plan_says_what_is_set_aside() -> None:
+    assert "120 calls: 20 examples x 2 variants x 3 repeats; 4 examples set aside." in str(plan(set_aside=4))
+    assert "; 1 example set aside. About" in str(plan(set_aside=1))
+    assert "aside" not in str(plan())
+
+
+def test_plan_of_what_is_all_answered_speaks_of_no_tokens() -> None:
+    text = str(plan([answered(cell, tokens_in=5, tokens_out=7, latency_s=2.0) for cell in GRID], prices={"m": (1, 1)}))
+    assert text.startswith("Nothing is left to ask (120 cached): 20 examples x 2 variants x 3 repeats. Smallest")

@@ -188,9 +188,7 @@ def test_column_that_is_not_there_is_refused_with_the_nearest(spec: str) -> None
         check_columns([scorer(spec)], data)
     with pytest.raises(ConfigError, match=r"Did you mean label\?"):
         check_columns(as_scorers(["exact:label", spec]), data)
-    with pytest.raises(
-        ConfigError, match=r"there is no data\. Give data that has it; a text is put in quotes: 'lable'"
-    ):
+    with pytest.raises(ConfigError, match=r"there is no data\. Give data that has it; a text is put in quotes"):
         check_columns([scorer(spec)], Dataset.of([{}]))
 
 

@@ -196,6 +196,7 @@ class Experiment(Rounds):
             compared=bool(self.scorers) and len(self.variants) > 1,
             noise=self.findings().noise(),
             prices=self._prices,
+            set_aside=len(self.held_out or ()),
         )
 
     def findings(self, baseline: str | None = None) -> Findings:

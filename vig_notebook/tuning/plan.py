@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Plan:
             seen four times out of five; None without a scorer or with a single variant.
         measured: Tokens and time come from answers, and are not guessed.
         cost: In the currency of the prices; None without prices for every model.
+        set_aside: Examples beside these, which are not asked.
     """
 
     calls: int
@@ -64,22 +66,26 @@ class Plan:
     smallest_difference: float | None
     measured: bool
     cost: float | None
+    set_aside: int = 0
 
     def __str__(self) -> str:
-        cached = f" ({self.cached:,} more cached)" if self.cached else ""
         counts = ((self.examples, "example"), (self.variants, "variant"), (self.repeats, "repeat"))
         size = " x ".join(_count(number, word) for number, word in counts)
-        source = "as in the answers so far" if self.measured else "guessed: there is no answer yet"
-        parts = [
-            f"{_count(self.calls, 'call')}{cached}: {size}.",
-            f"About {self.tokens_in:,} tokens in and {self.tokens_out:,} out, {_time(self.time_s)} at "
-            f"{self.max_concurrency} at once ({source}).",
-        ]
-        if self.cost is not None:
-            parts.append(f"Cost: about {self.cost:,.2f}.")
+        size += f"; {_count(self.set_aside, 'example')} set aside" if self.set_aside else ""
+        if self.calls:
+            cached = f" ({self.cached:,} more cached)" if self.cached else ""
+            parts = [f"{_count(self.calls, 'call')}{cached}: {size}.", *self._effort()]
+        else:
+            parts = [f"Nothing is left to ask ({self.cached:,} cached): {size}."]
         if self.smallest_difference is not None:
             parts.append(_difference(self.smallest_difference, self.examples))
         return " ".join(parts)
+
+    def _effort(self) -> list[str]:
+        source = "as in the answers so far" if self.measured else "guessed: there is no answer yet"
+        tokens = f"{self.tokens_in:,} tokens in and {self.tokens_out:,} out"
+        cost = [] if self.cost is None else [f"Cost: about {self.cost:,.2f}."]
+        return [f"About {tokens}, {_time(self.time_s)} at {self.max_concurrency} at once ({source}).", *cost]
 
 
 def _time(seconds: float) -> str:
@@ -106,6 +112,7 @@ def make_plan(
     compared: bool,
     noise: float | None,
     prices: Prices,
+    set_aside: int = 0,
 ) -> Plan:
     """Plan the cells that are still to be asked.
 
@@ -117,6 +124,7 @@ def make_plan(
         compared: Whether there is a scorer and something to compare, and so a difference to see.
         noise: Variance of the score from repeat to repeat, where it is known.
         prices: Of a million tokens in and out, by model.
+        set_aside: How many examples are set aside.
     """
     variants = len({cell.variant.index for cell in cells})
     examples = len({cell.example.id for cell in cells})
@@ -138,6 +146,7 @@ def make_plan(
         smallest_difference=seen,
         measured=tokens.latency_s is not None,
         cost=cost_of(by_model, prices),
+        set_aside=set_aside,
     )
 
 
@@ -180,7 +189,8 @@ class Forecast:
 
 
 def _guess(cell: Cell) -> int:
-    return round(sum(len(message["content"]) for message in cell.messages) / CHARACTERS_PER_TOKEN)
+    """About so many tokens in; a message is never less than one."""
+    return sum(max(1, math.ceil(len(message["content"]) / CHARACTERS_PER_TOKEN)) for message in cell.messages)
 
 
 def cost_of(tokens: Mapping[str, tuple[int, int]], prices: Prices) -> float | None:
