@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import signal
 import threading
 from contextlib import aclosing
 from io import StringIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -19,10 +21,13 @@ from vig_notebook.api import question, start, stream_chat, stream_chat_async
 from vig_notebook.api.printing import Echo, tell_wait
 from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError, Truncated
+from vig_notebook.settings import Secret
 from vig_notebook.wire.chat import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+KEY = 'open "sesame"/42'
 
 
 def test_stream_chat_prints_the_text_and_returns_it(fast: Demo, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,6 +63,32 @@ def test_echo_without_a_key_masks_what_looks_like_one(monkeypatch: pytest.Monkey
     echo.write("sk-1A2b3C4d5E6f")
     echo.end()
     assert page.getvalue() == "••••\n"
+
+
+@pytest.mark.parametrize("spelling", [KEY, json.dumps(KEY)[1:-1], quote(KEY, safe="")])
+def test_echo_shows_the_key_at_no_time_however_it_is_spelled(monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+    monkeypatch.setattr("sys.stdout", page := StringIO())
+    echo = Echo(Secret(KEY))
+    for piece in f"it is {spelling}, and open":
+        echo.write(piece)
+        assert spelling[:-1] not in page.getvalue()
+    echo.end()
+    assert page.getvalue() == "it is ••••, and open\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [(["a", "\x1b"], "a⟨U+001B⟩\n"), (["a\r", "\nb"], "a\nb\n"), (["\n"], "\n"), (["a\n", ""], "a\n"), ([], "")],
+)
+def test_echo_gives_what_was_held_back_and_ends_the_line(
+    pieces: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", page := StringIO())
+    echo = Echo(None)
+    for piece in pieces:
+        echo.write(piece)
+    echo.end()
+    assert page.getvalue() == shown
 
 
 class Page(StringIO):

@@ -7,15 +7,15 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 
-from vig_notebook.__main__ import _write
-from vig_notebook.render import VisibleStream
+from vig_notebook.__main__ import _print, main
+from vig_notebook.api.printing import Echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,31 +134,37 @@ def test_interrupt_keeps_what_came_and_closes_the_socket(slow: Demo) -> None:
     assert (began + rest).endswith(b"\n")
 
 
-class InterruptedOutput(StringIO):
-    """Ctrl+C comes when the first piece is out."""
+class InterruptedOutput(TextIOWrapper):
+    """Ctrl+C comes as soon as the first piece is out."""
 
     interrupted = False
 
     def flush(self) -> None:
+        super().flush()
         if not self.interrupted:
             self.interrupted = True
             raise KeyboardInterrupt
 
 
-def test_interrupt_right_after_a_piece_ends_the_line() -> None:
-    output = InterruptedOutput()
+def test_interrupt_right_after_a_piece_ends_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", InterruptedOutput(shown := BytesIO()))
     with pytest.raises(KeyboardInterrupt):
-        _write(["a", "b"], output)
-    assert output.getvalue() == "a\n"
+        _print(["a", "b"], Echo(None))
+    assert shown.getvalue() == b"a\n"
 
 
-@pytest.mark.parametrize(
-    ("pieces", "shown"), [(["a", "\x1b"], "a⟨U+001B⟩\n"), (["a\r", "\nb"], "a\nb\n"), (["\n"], "\n")]
-)
-def test_terminal_gets_what_was_held_back_and_the_line_end(pieces: list[str], shown: str) -> None:
-    output = StringIO()
-    _write(pieces, output, VisibleStream())
-    assert output.getvalue() == shown
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_terminal_is_shown_no_key_that_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_TEST_KEY", "open-sesame")
+    monkeypatch.setattr("vig_notebook.api.stream", lambda *_, **__: (piece for piece in ("it is open", "-sesame")))
+    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stdout", page := Terminal())
+    assert main(["Hello", "--base-url", "http://127.0.0.1:9/v1", "--key-env", "VIG_TEST_KEY"]) == 0
+    assert page.getvalue() == "it is ••••\n"
 
 
 def test_interrupt_while_the_server_is_silent_ends_at_once(fast: Demo) -> None:

@@ -25,9 +25,8 @@ from vig_notebook.errors import ConfigError, VigthoriaError, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import TextIO
 
-    from vig_notebook.render import VisibleStream
+    from vig_notebook.api.printing import Echo
     from vig_notebook.settings import Endpoint
 
 FAILED, BAD_CALL, INTERRUPTED = 1, 2, 130
@@ -69,11 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 def _print_answer(options: argparse.Namespace) -> None:
     # Imported here, where Ctrl+C is expected: it is most of the time that a start takes.
     from vig_notebook.api import question, stream
-    from vig_notebook.api.printing import tell_wait
-    from vig_notebook.render import VisibleStream
-    from vig_notebook.settings import mask
+    from vig_notebook.api.printing import Echo, tell_wait
 
-    output = _output()
+    _prepare_output()
     asked = question(
         _prompt(options.prompt),
         model=options.model,
@@ -84,36 +81,24 @@ def _print_answer(options: argparse.Namespace) -> None:
         parameters={"temperature": options.temperature, "max_tokens": options.max_tokens},
     )
     _say_who_answers(asked.server.endpoint)
-    # A terminal obeys the escape codes that a model writes; a file or a pipe takes the text as it is.
-    shown = VisibleStream(mask) if output.isatty() else None
     with closing(stream(asked, on_wait=tell_wait)) as pieces:
-        _write(pieces, output, shown)
+        _print(pieces, Echo(asked.server.endpoint.api_key))
 
 
-def _write(pieces: Iterable[str], output: TextIO, shown: VisibleStream | None = None) -> None:
-    """Write the pieces as they come, and end the last line, also when they end in an error."""
-    last = ""
+def _print(pieces: Iterable[str], echo: Echo) -> None:
+    """Print the pieces as they come, and end the last line, also when they end in an error."""
     try:
         for piece in pieces:
-            text = shown.feed(piece) if shown else piece
-            last = text or last  # first: Ctrl+C may come as soon as the text is out
-            output.write(text)
-            output.flush()
+            echo.write(piece)
     finally:
-        rest = shown.flush() if shown else ""
-        last = rest or last
-        output.write(rest)
-        if last and not last.endswith("\n"):
-            output.write("\n")
-            output.flush()
+        echo.end()
 
 
-def _output() -> TextIO:
+def _prepare_output() -> None:
     if sys.stdout is None:  # closed by whoever started this
         raise OSError(errno.EBADF, "there is no standard output")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # an encoding that lacks a letter loses the letter alone
-    return sys.stdout
 
 
 def _drop_output() -> None:

@@ -6,7 +6,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from vig_notebook.settings import mask
+from vig_notebook.api.keys import key_begins, masked
 
 if TYPE_CHECKING:
     from vig_notebook.render import VisibleStream
@@ -16,7 +16,7 @@ __all__ = ["Echo", "tell_wait"]
 
 
 class Echo:
-    """Prints an answer on standard output, piece by piece; `end` ends it, whatever came.
+    """Prints an answer on standard output, piece by piece; `end` ends its last line, whatever came.
 
     A terminal and a notebook get hidden characters as marks and keys masked, a file or a pipe the text as it is.
 
@@ -30,16 +30,21 @@ class Echo:
         # notebook that is run headless keeps as an output of its own, and makes the kernel send more often.
         self._is_file = isinstance(self._output, TextIOWrapper)
         self._shown = self._filter(key)
+        self._last = ""
 
     def write(self, piece: str) -> None:
         """Print what came."""
-        self._output.write(self._shown.feed(piece) if self._shown else piece)
+        text = self._shown.feed(piece) if self._shown else piece
+        self._last = text or self._last  # first: Ctrl+C may come as soon as the text is out
+        self._output.write(text)
         if self._is_file:
             self._output.flush()
 
     def end(self) -> None:
-        """Print what the filter still holds, and end the line."""
-        self._output.write((self._shown.flush() if self._shown else "") + "\n")
+        """Print what the filter still holds, and end the line, if it has not ended."""
+        rest = self._shown.flush() if self._shown else ""
+        last = rest or self._last
+        self._output.write(rest if not last or last.endswith("\n") else rest + "\n")
         self._output.flush()
 
     def _filter(self, key: Secret | None) -> VisibleStream | None:
@@ -47,9 +52,7 @@ class Echo:
             return None
         from vig_notebook.render import VisibleStream  # it is most of what there is to import
 
-        if key is None:
-            return VisibleStream(mask)
-        return VisibleStream(lambda text: mask(text, key), lambda text: _key_begins(text, key))
+        return VisibleStream(lambda text: masked(text, key), lambda text: key_begins(text, key))
 
 
 def tell_wait(status: str) -> None:
@@ -57,10 +60,3 @@ def tell_wait(status: str) -> None:
     if sys.stderr is not None:  # closed by whoever started this
         sys.stderr.write(f"[{status}]\n")
         sys.stderr.flush()
-
-
-def _key_begins(text: str, key: Secret) -> int:
-    """Where, at the end of a text, the key may begin; its length where it cannot."""
-    # The key is no local variable: a traceback may show those.
-    starts = range(max(len(text) - len(key.reveal()) + 1, 0), len(text))
-    return next((start for start in starts if key.reveal().startswith(text[start:])), len(text))
