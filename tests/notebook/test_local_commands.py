@@ -111,5 +111,5 @@ def test_local_that_is_interrupted_leaves_the_model_that_was_chosen_before(
 
     monkeypatch.setattr("concurrent.futures.wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        room.run_local(["--gguf", str(tiny), "--context-size", "99"], str)
+        room.run_local(["--gguf", str(tiny), "--context-size", "99"], lambda _: None)
     assert (local_model().gguf, local_model().context_size) == (None, 4096)

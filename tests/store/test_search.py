@@ -97,6 +97,11 @@ def test_moment_is_understood(text: str, moment: datetime) -> None:
     assert parse_moment(text, now=NOW) == moment
 
 
+@pytest.mark.parametrize(("text", "day"), [("today", 10), (" Yesterday ", 9)])
+def test_moment_that_is_a_day_is_its_local_midnight(text: str, day: int) -> None:
+    assert parse_moment(text, now=NOW) == datetime(2026, 3, day).astimezone(UTC)
+
+
 @pytest.mark.parametrize("text", ["soon", "", "2 fortnights", "999999w", "2026-02-31"])
 def test_moment_that_is_none_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ConfigError) as refused:

@@ -39,6 +39,7 @@ _WORD: Final = re.compile(r'"([^"]*)"|(\S+)')
 # Scripts written without blanks: the index has whole sentences as one word, so these are searched as they are.
 _NO_BLANKS: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
+_DAYS: Final = {"today": 0, "yesterday": 1}
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -64,11 +65,15 @@ class Query:
 
 
 def parse_moment(text: str, *, now: datetime | None = None) -> datetime:
-    """Read `2d` (two days ago; s, m, h, d, w) or a date or time in ISO 8601, local unless it names a zone.
+    """Read `2d` (two days ago; s, m, h, d, w), today, yesterday, or a date or time in ISO 8601.
+
+    What names no zone is local; a day begins at its midnight.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: It is none of these.
     """
+    if (days := _DAYS.get(text.strip().lower())) is not None:
+        text = f"{(now or datetime.now(UTC)).astimezone().date() - timedelta(days=days)}"
     span = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smhdw])", text.strip().lower())
     try:
         if span:
