@@ -76,11 +76,13 @@ def _answers(run: Outcome) -> str:
 
 def footer_facts(run: Outcome) -> list[str]:
     """The provenance of an answer: model, server, parameters that were sent, tokens, first token, total, state."""
-    server = run.endpoint.name
+    model, server = told_model(run), run.endpoint.name
+    if server.endswith(f" {model}"):  # the local model's server is named after it
+        model = ""
     if run.endpoint.note:
         server = f"{server}: {run.endpoint.note}"
     return [
-        told_model(run),
+        model,
         server,
         *(f"{name} {_short(value)}" for name, value in sent_parameters(run).items()),
         *_measured(run),
