@@ -268,6 +268,30 @@ def test_verdict_that_cannot_be_found_holds_up_no_answer(
     assert "1 answer" in view.box.children[0].outputs[0]["data"]["text/html"]
 
 
+def test_view_that_is_opened_in_the_middle_shows_what_streams_and_ends(
+    widgets: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_module, "HEADER_S", 0.0)
+    with demo(pace=200) as server:
+        experiment = asking(server, "Write a story about {{ text }}", data=[{"text": "a"}, {"text": "b"}], repeats=1)
+        experiment.run()
+        until(lambda: len(experiment.runs) == 2)
+        view = GridView(experiment)
+        experiment.watch(view)
+        view.begin()
+        places = [("1", 0), ("2", 0)]
+        until(lambda: len(view._board.rows) == 2)
+        shown = [view._board.rows[place[0]]._places[place]._output for place in places]
+        until(lambda: all("vig-one" in str(output.outputs) for output in shown))
+        assert experiment.running
+        experiment.stop(experiment.cells[0])
+        until(lambda: 0 in view._board.responses)
+        experiment.stop()
+        assert experiment.wait(LIMIT_S)
+        until(lambda: len(view.box.children) == 1)
+        assert not view._board._live[places[0]]
+
+
 def test_view_of_an_experiment_that_is_all_cached_ends_at_once(widgets: None, fast: Demo) -> None:
     experiment = asking(fast, "Describe rain")
     experiment.run().wait(LIMIT_S)

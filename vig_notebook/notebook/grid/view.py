@@ -80,6 +80,8 @@ class GridView:
         self._sheet = Sheet(experiment)
         self._differences = False
         self._ended = False
+        self._is_late = experiment.running  # nobody tells it of the round that is under way: it looks itself
+        self._followed: set[str] = set()
         self._header_at = self._strip_at = 0.0
         self._strip_busy = self._scored = False
         self._display_id: str | None = None
@@ -162,10 +164,25 @@ class GridView:
         if now - self._header_at >= HEADER_S:
             self._header_at = now
             self._show_header()
+            if self._is_late:
+                self._catch_up()
         if self._scored and not self._strip_busy and now - self._strip_at >= STRIP_S:
             self._look_at_strip(now)
         self._board.paint()
         engine().loop.call_later(TICK_S, self._tick)
+
+    def _catch_up(self) -> None:
+        """See what a round does that began before this view watched."""
+        for response in self._experiment.responses:
+            if self._board.responses.get(response.cell.index) is not response:
+                self.ended(response.cell, response)
+                self._scored = True
+        for index, run in self._experiment.runs.items():
+            if run.id not in self._followed:
+                self._followed.add(run.id)
+                run.follow(self._board.open(self._experiment.cells[index]))
+        if not self._experiment.running:
+            self.over()
 
     def _show_header(self) -> None:
         failures = len(self._board.failed)
