@@ -6,7 +6,7 @@ import html as html_module
 import json
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -21,6 +21,9 @@ from vig_notebook.run import RunState
 from vig_notebook.settings import Endpoint, Secret
 from vig_notebook.wire.chat import ChatRequest, Message, Usage
 from vig_notebook.wire.completion import Completion
+
+if TYPE_CHECKING:
+    from vig_notebook.run import Run
 
 LONG = "x" * 300_000
 
@@ -49,7 +52,7 @@ def speed(value: object) -> dict[str, object]:
 def test_speed_that_is_none_is_not_said(value: object) -> None:
     run = ended(extra=speed(value))
     assert own_speed(run.completion) is None
-    assert "tokens/s" not in " ".join(facts(run) + footer_facts(run))
+    assert "tokens/s" not in " ".join(facts(cast("Run", run)) + footer_facts(run))
     assert "The answer" in record(run)[0]["text/html"]
 
 

@@ -18,6 +18,7 @@ from vig_notebook.store import GOES_ON, INTERRUPTED, REPLAYED, run_log
 if TYPE_CHECKING:
     from vig_notebook.chats import Outcome
     from vig_notebook.errors import VigthoriaError
+    from vig_notebook.run import Run
     from vig_notebook.settings import Endpoint
     from vig_notebook.wire.completion import Completion
 
@@ -46,6 +47,9 @@ STATE_WORDS = {
 UNSAID = frozenset({"messages", "model", "stream", "stream_options", "return_progress"})
 """Members of a request that tell a reader nothing about the answer."""
 
+SILENCE_S = 5.0
+"""A server that says nothing for so long may have hung up without a word: the status says how long it has been."""
+
 TOP_SPEED = 1e6
 """Tokens a second that no server reaches; an infinite speed, NaN and a number of 400 digits are no speeds either."""
 
@@ -60,11 +64,13 @@ def marked(run: Outcome) -> str:
     return "replayed" if REPLAYED in run.labels else badge(run.endpoint)
 
 
-def facts(run: Outcome) -> list[str]:
+def facts(run: Run) -> list[str]:
     """State, model, elapsed time, first token, tokens and speed, as far as they are known yet."""
     words = [STATE_WORDS[run.state], _answers(run), f"{run.elapsed_s:.1f} s", *_measured(run)]
     if run.status:
         words.insert(1, run.status)
+    if run.state is RunState.STREAMING and run.silent_s > SILENCE_S:
+        words.insert(1, f"nothing new for {run.silent_s:.0f} s")
     return [*words, *_said_of_the_log(run)]
 
 
@@ -98,7 +104,7 @@ def sent_parameters(run: Outcome) -> dict[str, object]:
     return {name: value for name, value in body.items() if name not in UNSAID}
 
 
-def status_html(run: Outcome) -> str:
+def status_html(run: Run) -> str:
     """The status line of a run that is under way."""
     mark = marked(run)
     words = " · ".join(escape_text(mask(fact)) for fact in facts(run) if fact)

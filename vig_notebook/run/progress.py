@@ -35,6 +35,7 @@ class Progress:
     _created: float = field(default_factory=time.monotonic)
     _begun: float | None = None
     _first: float | None = None
+    _latest: float = 0.0
     _ended: float | None = None
 
     def begin(self) -> None:
@@ -43,8 +44,9 @@ class Progress:
 
     def take(self, delta: Delta) -> None:
         """Take the next piece."""
+        self._latest = time.monotonic()
         if self._first is None:
-            self._first = time.monotonic()
+            self._first = self._latest
         self.delta_count += 1
         if delta.content:
             self._texts.append(delta.content)
@@ -82,6 +84,11 @@ class Progress:
     def streaming_s(self) -> float:
         """From the first piece to now, or to the end; 0 before it."""
         return 0.0 if self._first is None else self._last - self._first
+
+    @property
+    def silent_s(self) -> float:
+        """From the latest piece to now, or to the end; 0 before the first."""
+        return 0.0 if self._first is None else self._last - self._latest
 
     @property
     def first_token_s(self) -> float | None:

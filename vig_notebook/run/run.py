@@ -131,6 +131,11 @@ class Run:
         return self._progress.streaming_s
 
     @property
+    def silent_s(self) -> float:
+        """Seconds since the latest text or reasoning, or from it to the end; 0 before the first."""
+        return self._progress.silent_s
+
+    @property
     def first_token_s(self) -> float | None:
         """Seconds from the sending of the request to the first text or reasoning, or None before it."""
         return self._progress.first_token_s
