@@ -345,7 +345,7 @@ def test_panel_is_accessible_in_light_dark_and_narrow(notebook: Notebook) -> Non
 
 def test_views_and_cells_of_one_chat_stay_in_step_and_the_record_reads_without_a_kernel(notebook: Notebook) -> None:
     cells = ("panel", f"%%vigthoria --chat plan -o run\n{LIGHTHOUSE}", "panel.freeze()")
-    doors = ("other = vig.Panel(); other", "%vigthoria panel --chat plan")
+    doors = ("other = vig.Panel(); other", "%vigthoria panel --chat plan", LISTENERS)
     panel = open_panel(notebook, *cells, *doors, arguments="chat='plan'", pace=100)
     notebook.run_cell(2)
     second = PanelPage(notebook, 2)
@@ -368,8 +368,11 @@ def test_views_and_cells_of_one_chat_stay_in_step_and_the_record_reads_without_a
     other = PanelPage(notebook, 5)
     other.prompt.wait_for()
     assert other.turns.count() == 0
-    notebook.run_cell(6)
-    expect(PanelPage(notebook, 6).turns).to_have_count(2)
+    for _ in range(2):  # the second time, the first panel's place is taken
+        notebook.run_cell(6)
+        expect(PanelPage(notebook, 6).turns).to_have_count(2)
+    notebook.run_cell(7)
+    notebook.wait_for_output_text(7, "2 views")
 
     records = notebook.output(1).locator(".vig-transcript")
     expect(records).to_have_count(1)
@@ -399,6 +402,8 @@ def test_views_and_cells_of_one_chat_stay_in_step_and_the_record_reads_without_a
     expect(last.get_by_text("haiku about rain")).to_be_visible()
     expect(last.get_by_text("haiku about dew")).to_be_visible()
 
+
+LISTENERS = "print(len(panel.chat.listeners), 'views')"
 
 OPEN_AGAIN = """async path => {
     jupyterapp.shell.currentWidget.dispose();
