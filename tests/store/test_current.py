@@ -15,7 +15,7 @@ from vig_notebook.engine import engine
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import RunState
 from vig_notebook.settings import profile_file
-from vig_notebook.store import Replaying, Store, default_store, run_log
+from vig_notebook.store import Replaying, RunLog, Store, default_store, run_log
 from vig_notebook.tuning import Experiment
 
 if TYPE_CHECKING:
@@ -299,3 +299,21 @@ def test_cassette_whose_thread_has_ended_can_be_left(tmp_path: Path) -> None:
     log._cassette.close()
     log.replay(None)
     assert log.replaying.mode == "off"
+
+
+def test_log_that_another_thread_has_just_made_is_the_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = RunLog()
+    made = Store("off")
+
+    class Waited:
+        """A lock that another thread has held, to make the log."""
+
+        def __enter__(self) -> None:
+            log._store = made
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing more."""
+
+    monkeypatch.setattr(log, "_lock", Waited())
+    assert log.store is made
+    assert log.store is made
