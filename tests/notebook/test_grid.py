@@ -17,6 +17,7 @@ from vig_notebook.notebook.grid import view as view_module
 from vig_notebook.notebook.grid.rating import RatingView, rating_record
 from vig_notebook.notebook.grid.record import MOST_ROWS, grid_record
 from vig_notebook.notebook.grid.sheet import distinct
+from vig_notebook.notebook.grid.strip import strip_of
 from vig_notebook.notebook.grid.view import GridView
 from vig_notebook.notebook.grid.words import cell_facts, changes_html, header_facts
 from vig_notebook.settings import Endpoint, Secret
@@ -165,6 +166,22 @@ def test_differences_strike_out_what_went_and_stress_what_came() -> None:
     assert '<strong class="vig-came">blue</strong>' in html
     assert "the same" in changes_html("the red car", "the red car\n")
     assert "too long" in changes_html("a" * 4_000, "b")
+    assert changes_html("Is it good?", "What <b> fits") == (
+        '<pre><s class="vig-went">Is it good?\n</s><strong class="vig-came">What &lt;b&gt; fits\n</strong></pre>'
+    )
+
+
+def test_strip_names_the_scores_on_which_it_looked_for_flips() -> None:
+    experiment = filled(["one"] * 8, scorers=["exact:label", "json"])
+    strip = strip_of(experiment)
+    assert "No example flipped on exact or json." in strip.plain
+    assert "No example flipped on exact or json so far." in replace(strip, interim=True).plain
+    for cell in experiment.cells:
+        scores = {"exact": Score(1.0), "json": Score(float(cell.variant.index == 0 or cell.example.id == "1"))}
+        experiment._responses[cell.index] = replace(experiment._responses[cell.index], scores=scores)
+    strip = strip_of(experiment)
+    assert "1 example flipped; read these first:\n2: broken on json in p2@v1, passed 100 %" in strip.plain
+    assert "1 example flipped so far." in replace(strip, interim=True).plain
 
 
 def test_repeats_are_folded_and_the_most_frequent_comes_first() -> None:

@@ -113,6 +113,8 @@ def test_edited_cell_is_held_against_its_parent(shell: InteractiveShell, capsys:
     assert said.startswith("--- short@v1\n+++ short@v2\n")
     assert "Verdict. short@v2 is better than short@v1 on exact" in said
     assert "flipped; read these first" in said
+    assert ": fixed on exact in short@v2, passed 0 % of the repeats before" in said
+    assert "16 examples × 2 variants, 64 answers · 32 cached" in said  # those of the version before are shown, too
     assert [variant.label for variant in grid.variants] == ["short@v1", "short@v2"]
     assert grid.baseline == "short@v1"
     third = cell(shell, SHORT + " --baseline v1", "Classify as praise or bug: {{ text }}")
@@ -229,6 +231,8 @@ def test_holdout_is_asked_on_purpose_and_counted(shell: InteractiveShell, capsys
     aside = {example.id for example in grid.held_out}
     assert (len(grid.data), len(aside)) == (12, 4)
     assert not aside & set(grid.df.example_id)
+    assert "24 answers · 4 examples set aside" in capsys.readouterr().out
+    assert "1 variant x 2 repeats; 4 examples set aside." in said_by(shell, capsys, "plan short")
     cell(shell, line, "Classify as bug or praise: {{ text }}")
     first = said_by(shell, capsys, "holdout short")
     assert "short@v2 against short@v1 on exact" in first

@@ -461,6 +461,7 @@ def test_verdict_compare_flips_and_summary(make: Maker) -> None:
     flips = experiment.flips()
     assert len(flips) == 16
     assert set(flips["change"]) == {"broken"}
+    assert set(flips["scorer"]) == {"lambda"}
     summary = experiment.summary()
     assert list(summary["variant"]) == ["p@v1", "p@v2"]
     assert list(summary["responses"]) == [32, 32]
@@ -469,6 +470,15 @@ def test_verdict_compare_flips_and_summary(make: Maker) -> None:
     assert len(experiment.flips(baseline="v2", scorer="lambda")) == 16
     with pytest.raises(ConfigError, match="There is no score 'exact': there is lambda"):
         experiment.compare(scorer="exact")
+
+
+def test_flips_are_found_on_every_score(make: Maker) -> None:
+    first = Prompt(name="p", text="Write a haiku about {{ text }}")
+    scorers = [scorer("length:100000"), lambda r, e: len(r) > 10]
+    experiment = make([first, first.revise("Classify {{ text }}")], data=DATA, repeats=2, scorers=scorers)
+    experiment.run().wait(LIMIT_S)
+    assert experiment.flips()["scorer"].tolist() == ["lambda"] * 3
+    assert experiment.flips(scorer="length").empty
 
 
 def test_demo_server_is_started_where_nothing_chooses_a_server(monkeypatch: pytest.MonkeyPatch) -> None:

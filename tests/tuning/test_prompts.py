@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vig_notebook.errors import ConfigError
-from vig_notebook.tuning.prompts import Prompt, PromptBook, as_prompts, diff, word_changes
+from vig_notebook.tuning.prompts import Prompt, PromptBook, as_prompts, changes, diff, word_changes
 
 
 def test_revise_makes_the_next_version_with_its_parent() -> None:
@@ -62,6 +62,26 @@ def test_word_changes_hold_both_texts(before: str, after: str) -> None:
 
 def test_word_changes_are_by_words() -> None:
     assert list(word_changes("a red cat", "a blue cat")) == [("=", "a "), ("-", "red"), ("+", "blue"), ("=", " cat")]
+
+
+def test_changes_of_texts_that_have_little_in_common_are_by_lines() -> None:
+    before = "Customer: {{ text }}\n\nWhich topic is it?\nTopic:"
+    after = 'Q: Is "Please send the invoice" about billing?\n\nQ: {{ text }} What fits best?\nTopic:\nOne word'
+    assert changes(before, after) == [
+        ("-", "Customer: {{ text }}\n"),
+        ("+", 'Q: Is "Please send the invoice" about billing?\n'),
+        ("=", "\n"),
+        ("-", "Which topic is it?\n"),
+        ("+", "Q: {{ text }} What fits best?\n"),
+        ("=", "Topic:\n"),
+        ("+", "One word\n"),
+    ]
+    assert changes("Say hello", "Write a haiku") == [("-", "Say hello\n"), ("+", "Write a haiku\n")]
+
+
+@pytest.mark.parametrize(("before", "after"), [("a red cat", "a blue cat"), ("", "new"), ("old", ""), ("", "")])
+def test_changes_of_texts_that_are_alike_or_empty_are_by_words(before: str, after: str) -> None:
+    assert changes(before, after) == list(word_changes(before, after))
 
 
 def test_prompts_are_taken_in_any_form() -> None:

@@ -240,6 +240,7 @@ class Experiment(Rounds):
         """The examples whose verdict changed against the baseline; read the first ones first.
 
         Each is marked `real`, `within noise` (repeats of one prompt differ as much) or `unknown` (one repeat).
+        Without a scorer, those of every score are there.
         """
         return self.findings(baseline).flips(scorer)
 

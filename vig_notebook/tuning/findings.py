@@ -103,10 +103,13 @@ class Findings:
         """The examples whose verdict changed, those to read first first."""
         return tables.flip_table(self.found_flips(scorer))
 
-    def found_flips(self, scorer: str | None = None) -> list[tuple[str, str, Flip]]:
-        """Variant, baseline and flip, for whoever needs no pandas."""
-        scores = self.scores(next(iter(self.named(scorer)), ""))
-        return [(v, b, flip) for v, b in self.pairs for flip in find_flips(scores[v], scores[b])]
+    def found_flips(self, scorer: str | None = None) -> list[tuple[str, str, str, Flip]]:
+        """Variant, baseline, score and flip, on one score or on each, for whoever needs no pandas."""
+        found = []
+        for name in self.named(scorer):
+            scores = self.scores(name)
+            found += [(v, b, name, flip) for v, b in self.pairs for flip in find_flips(scores[v], scores[b])]
+        return sorted(found, key=lambda one: one[-1].urgency)
 
     def rating(
         self, variant: str | None, record: Callable[[Response, str], object], *, seed: int | None = None

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-__all__ = ["Prompt", "PromptBook", "as_prompts", "diff", "word_changes"]
+__all__ = ["Prompt", "PromptBook", "as_prompts", "changes", "diff", "word_changes"]
+
+
+COMMON = 0.5
+"""The share of two texts that they must have in common to be shown as one, word by word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +154,30 @@ def word_changes(before: str, after: str) -> Iterator[tuple[str, str]]:
             yield "-", "".join(old[i:j])
         if m > k:
             yield "+", "".join(new[k:m])
+
+
+def changes(before: str, after: str) -> list[tuple[str, str]]:
+    """The differences between two texts as a person can read them.
+
+    Returns:
+        As `word_changes`; where less than half is common, the words of two texts would stand mixed, and so it is line
+        by line: what went above what came, each with a line break at its end.
+    """
+    by_word = list(word_changes(before, after))
+    common = 2 * sum(_weight(text) for kind, text in by_word if kind == "=")
+    if not before or not after or common >= COMMON * (_weight(before) + _weight(after)):
+        return by_word
+    old, new = before.splitlines(), after.splitlines()
+    found: list[tuple[str, str]] = []
+    for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        lines = [("=", new[k:m])] if tag == "equal" else [("-", old[i:j]), ("+", new[k:m])]
+        found += [(kind, "".join(f"{line}\n" for line in some)) for kind, some in lines if some]
+    return found
+
+
+def _weight(text: str) -> int:
+    """How much is to be read in a text."""
+    return len(text) - sum(map(str.isspace, text))
 
 
 def as_prompts(prompts: str | Prompt | Iterable[str | Prompt] | Mapping[str, str]) -> list[Prompt]:

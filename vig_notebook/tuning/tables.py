@@ -120,14 +120,14 @@ def comparison_table(comparisons: Sequence[Comparison], *, interim: bool) -> pd.
     return table_of(rows)
 
 
-def flip_table(flips: Iterable[tuple[str, str, Flip]]) -> pd.DataFrame:
+def flip_table(flips: Iterable[tuple[str, str, str, Flip]]) -> pd.DataFrame:
     """One row a flip of a variant against its baseline, those to read first first."""
     pandas = need("pandas", for_what="the table of an experiment")
-    columns = ("variant", "baseline", "example_id", "change", "before", "after", "chance", "verdict")
+    columns = ("variant", "baseline", "scorer", "example_id", "change", "before", "after", "chance", "verdict")
     rows = [
-        (variant, baseline, flip.example_id, "fixed" if flip.fixed else "broken", flip.before, flip.after,
+        (variant, baseline, scorer, flip.example_id, "fixed" if flip.fixed else "broken", flip.before, flip.after,
          flip.chance, flip.verdict)
-        for variant, baseline, flip in flips
+        for variant, baseline, scorer, flip in flips
     ]  # fmt: skip
     table: pd.DataFrame = pandas.DataFrame(rows, columns=list(columns))
     return table

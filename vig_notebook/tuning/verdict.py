@@ -255,6 +255,11 @@ class Flip:
             return "unknown"
         return "real" if self.chance < LEVEL else "within noise"
 
+    @property
+    def urgency(self) -> tuple[float, bool]:
+        """What is to be read first is least: the least explained by noise, and what broke before what is fixed."""
+        return 1.0 if self.chance is None else self.chance, self.fixed
+
 
 def find_flips(after: Scores, before: Scores) -> list[Flip]:
     """The examples on which the verdict changed, those to read first first: the least explained by noise."""
@@ -266,4 +271,4 @@ def find_flips(after: Scores, before: Scores) -> list[Flip]:
         passed_before, passed_after = [value >= PASS for value in old], [value >= PASS for value in new]
         chance = power.chance_of_flip(passed_before, passed_after)
         flips.append(Flip(example_id=example, before=fmean(passed_before), after=fmean(passed_after), chance=chance))
-    return sorted(flips, key=lambda flip: (1.0 if flip.chance is None else flip.chance, flip.fixed))
+    return sorted(flips, key=lambda flip: flip.urgency)

@@ -176,12 +176,14 @@ class _Page:
         return words
 
     def _facts(self, *, marked: bool = False) -> list[str]:
-        now, endpoint = self._experiment.progress, self._endpoint
+        now, endpoint, shown = self._experiment.progress, self._endpoint, self._responses.values()
         examples, variants = len(self._sheet.examples), len(self._sheet.variants)
+        aside, cached = len(self._experiment.held_out or ()), sum(one.status is Status.CACHED for one in shown)
         facts = [self._mark] if marked else []
         facts += [self._experiment.name, f"{endpoint.name}: {endpoint.note}" if endpoint.note else endpoint.name]
-        facts.append(f"{_count(examples, 'example')} × {_count(variants, 'variant')}, {_count(now.done, 'answer')}")
-        facts += [f"{now.cached:,} cached"] if now.cached else []
+        facts.append(f"{_count(examples, 'example')} × {_count(variants, 'variant')}, {_count(len(shown), 'answer')}")
+        facts += [f"{_count(aside, 'example')} set aside"] if aside else []
+        facts += [f"{cached:,} cached"] if cached else []
         facts += [f"{now.tokens:,} tokens"] if now.tokens else []
         if hidden := examples - len(self._shown):
             facts.append(f"{_count(hidden, 'row')} not shown here: see df")
@@ -202,7 +204,7 @@ class _Page:
             "models": list(dict.fromkeys(one.model for one in self._responses.values() if one.model)),
             "parameters": [dict(variant.params) for variant in self._sheet.variants],
             "server": self._endpoint.name,
-            "answers": now.done,
+            "answers": len(self._responses),
             "verdict": self._strip.verdict,
         }
 

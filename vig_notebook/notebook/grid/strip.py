@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vig_notebook.tuning import Experiment, Prompt
+    from vig_notebook.tuning.verdict import Flip
 
 __all__ = ["Strip", "strip_of"]
 
@@ -30,14 +31,16 @@ class Strip:
 
     Attributes:
         changes: Each new prompt with the version it was made from.
-        flips: Lines on the flips; None where there is no score to flip.
+        flips: The flips with their variant, baseline and score; None where there is no score to flip.
+        scorers: Names of the scores on which flips were looked for.
         interim: More is to come: the flips are counted, not listed, so that the rows below stay where they are.
         verdict: The sentences of the verdict; empty where there is none.
         notes: Why cells were left unasked, and the like.
     """
 
     changes: Sequence[tuple[Prompt, Prompt]]
-    flips: Sequence[str] | None
+    flips: Sequence[tuple[str, str, str, Flip]] | None
+    scorers: Sequence[str]
     verdict: str
     notes: Sequence[str]
     interim: bool = False
@@ -64,12 +67,14 @@ class Strip:
     def _flip_lines(self) -> list[str]:
         flips = self.flips or ()
         if not flips:
-            return ["No example flipped so far." if self.interim else "No example flipped."]
-        head = f"{len(flips)} {'example' if len(flips) == 1 else 'examples'} flipped"
+            head = f"No example flipped on {visible(' or '.join(self.scorers))}"
+            return [f"{head} so far." if self.interim else f"{head}."]
+        flipped = len({flip.example_id for *_, flip in flips})
+        head = f"{flipped} {'example' if flipped == 1 else 'examples'} flipped"
         if self.interim:
             return [f"{head} so far."]
         more = [f"and {len(flips) - MOST_FLIPS} more: see flips()"] if len(flips) > MOST_FLIPS else []
-        return [f"{head}; read these first:", *(visible(line) for line in flips[:MOST_FLIPS]), *more]
+        return [f"{head}; read these first:", *map(visible, flip_words(flips[:MOST_FLIPS])), *more]
 
     def _flips_html(self) -> str:
         head, *lines = self._flip_lines()
@@ -85,7 +90,7 @@ def strip_of(experiment: Experiment) -> Strip:
     try:
         if compared:
             verdict = findings.verdict()
-            flips = flip_words(findings.found_flips()) if any(one.scores for one in findings.responses) else None
+            flips = findings.found_flips() if any(one.scores for one in findings.responses) else None
     except VigthoriaError as error:  # scipy is not installed
         notes.append(str(error))
     notes += [_not_asked(prompt) for prompt in experiment.reference if not _has_answers(experiment, prompt)]
@@ -94,6 +99,7 @@ def strip_of(experiment: Experiment) -> Strip:
     return Strip(
         changes=_changes(experiment),
         flips=flips,
+        scorers=findings.scorers,
         verdict=masked(verdict, experiment),
         notes=[masked(note, experiment) for note in notes],
         interim=findings.interim,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vig_notebook.notebook.grid.sheet import distinct, speeds
 from vig_notebook.render import escape_text, render_html, visible
 from vig_notebook.settings import mask
-from vig_notebook.tuning.prompts import word_changes
+from vig_notebook.tuning.prompts import changes
 from vig_notebook.tuning.responses import Status
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _text_html(text: str, base_text: str | None, *, plain: bool) -> str:
 
 
 def changes_html(before: str, after: str) -> str:
-    """One text against another, word by word: what went is struck out, what came is bold."""
+    """One text against another, word by word or line by line: what went is struck out, what came is bold."""
     if before.strip() == after.strip():
         return '<div class="vig-note">the same as the baseline</div>'
     if max(len(before), len(after)) > DIFF_CHARS:
@@ -169,7 +169,7 @@ def changes_html(before: str, after: str) -> str:
 
 def _changes(before: str, after: str) -> str:
     forms = {"=": "{}", "-": '<s class="vig-went">{}</s>', "+": '<strong class="vig-came">{}</strong>'}
-    return "".join(forms[kind].format(escape_text(text)) for kind, text in word_changes(before, after))
+    return "".join(forms[kind].format(escape_text(text)) for kind, text in changes(before, after))
 
 
 def prompt_changes_html(before: Prompt, after: Prompt) -> str:
@@ -183,12 +183,12 @@ def prompt_changes_html(before: Prompt, after: Prompt) -> str:
     return f'<div class="vig-note">{head}</div>' + "".join(f"<pre>{part}</pre>" for part in parts)
 
 
-def flip_words(flips: Iterable[tuple[str, str, Flip]]) -> list[str]:
+def flip_words(flips: Iterable[tuple[str, str, str, Flip]]) -> list[str]:
     """The examples whose verdict changed, one a line, those to read first first."""
     return [
-        f"{flip.example_id}: {'fixed' if flip.fixed else 'broken'} in {variant}, passed {100 * flip.before:.0f} % "
-        f"of the repeats before and {100 * flip.after:.0f} % now ({flip.verdict})"
-        for variant, _baseline, flip in flips
+        f"{flip.example_id}: {'fixed' if flip.fixed else 'broken'} on {scorer} in {variant}, passed "
+        f"{100 * flip.before:.0f} % of the repeats before and {100 * flip.after:.0f} % now ({flip.verdict})"
+        for variant, _baseline, scorer, flip in flips
     ]
 
 
