@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import ipywidgets as widgets
@@ -59,8 +60,6 @@ UNFINISHED = (
     "This grid was still coming when its notebook was saved or its kernel ended. Run its cell again: what the run log "
     "has of it is not asked again."
 )
-
-ANSWERS = "The answers are there all the same: see df of the experiment."
 
 
 class GridView:
@@ -159,17 +158,25 @@ class GridView:
     def _tick(self) -> None:
         if self._ended:
             return
-        now = time.monotonic()
+        try:
+            self._paint(time.monotonic())
+        except Exception as error:  # noqa: BLE001  a grid that stands still would pass for one that waits
+            self.fail(_failure("The grid cannot be shown", error))
+        else:
+            engine().loop.call_later(TICK_S, self._tick)
+
+    def _paint(self, now: float) -> None:
         self._board.earn(now)
         if now - self._header_at >= HEADER_S:
             self._header_at = now
             self._show_header()
             if self._is_late:
                 self._catch_up()
+            if not (self._stays or self._experiment.running):
+                self.over()  # the experiment may have dropped this view
         if self._scored and not self._strip_busy and now - self._strip_at >= STRIP_S:
             self._look_at_strip(now)
         self._board.paint()
-        engine().loop.call_later(TICK_S, self._tick)
 
     def _catch_up(self) -> None:
         """See what a round does that began before this view watched."""
@@ -181,8 +188,6 @@ class GridView:
             if run.id not in self._followed:
                 self._followed.add(run.id)
                 run.follow(self._board.open(self._experiment.cells[index]))
-        if not self._experiment.running:
-            self.over()
 
     def _show_header(self) -> None:
         failures = len(self._board.failed)
@@ -196,7 +201,7 @@ class GridView:
         _aside(
             lambda: strip_of(self._experiment).html,
             self._show_strip,
-            lambda kind: self._show_strip(error_card(VigthoriaError("The verdict cannot be found", seen=kind))),
+            lambda error: self._show_strip(error_card(_failure("The verdict cannot be found", error))),
         )
 
     def _show_strip(self, html: str) -> None:
@@ -235,7 +240,7 @@ class GridView:
         _aside(
             lambda: grid_record(self._experiment, plain=self._plain, differences=self._differences),
             lambda made: self._replace(*made),
-            lambda kind: self.fail(VigthoriaError("The record cannot be made", seen=kind, advice=ANSWERS)),
+            lambda error: self.fail(_failure("The record cannot be made", error)),
         )
 
     def _end(self) -> None:
@@ -251,23 +256,29 @@ class GridView:
         self.box.add_class("vig-done-1")  # for a page that opens the notebook only now: all that is in it is one record
 
 
-def _aside(make: Callable[[], _Made], then: Callable[[_Made], object], otherwise: Callable[[str], object]) -> None:
+def _failure(what: str, error: Exception) -> VigthoriaError:
+    """What a person is told; not the error's own words, which may quote the server."""
+    kind = type(error).__name__
+    _log.warning("%s: %s", what, kind)
+    return VigthoriaError(what, seen=kind, advice="The answers are there all the same: see df of the experiment.")
+
+
+def _aside(
+    make: Callable[[], _Made], then: Callable[[_Made], object], otherwise: Callable[[Exception], object]
+) -> None:
     """Make on a thread of its own what takes long, and go on with it on the streaming thread.
 
     Args:
         make: Makes it.
         then: Takes it.
-        otherwise: Takes the kind of the error where it cannot be made: whoever waits must not wait for ever.
+        otherwise: Takes the error where it cannot be made: whoever waits must not wait for ever.
     """
 
     def work() -> None:
         try:
             made = make()
         except Exception as error:  # noqa: BLE001  whatever the answers are
-            kind = type(error).__name__
-            # Not the error's own words, which may quote the server.
-            _log.warning("A part of a grid cannot be made: %s", kind)
-            on_loop(lambda: otherwise(kind))
+            on_loop(partial(otherwise, error))
         else:
             on_loop(lambda: then(made))
 
