@@ -238,7 +238,13 @@ def test_holdout_is_asked_on_purpose_and_counted(shell: InteractiveShell, capsys
     assert "short@v2 against short@v1 on exact" in first
     assert "over 4 examples" in first
     assert "This is the first look at the holdout: it counts." in first
-    assert "first look" in said_by(shell, capsys, "holdout short")  # the same look again
+    again = "This holdout was looked at before, with short@v2: only a first look counts."
+    assert again in said_by(shell, capsys, "holdout short")
+    cell(shell, line.replace("exact", "contains"), "Classify as bug or praise: {{ text }}")
+    assert again in said_by(shell, capsys, "holdout short")
+    restart()
+    cell(shell, line, "Classify as bug or praise: {{ text }}")
+    assert again in said_by(shell, capsys, "holdout short")
     restart()
     cell(shell, line, "Bug or praise? {{ text }}")
     second = said_by(shell, capsys, "holdout short")

@@ -12,7 +12,7 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.store import Store
 from vig_notebook.tuning.grid import baseline_pairs
 from vig_notebook.tuning.holdout import look_words
-from vig_notebook.tuning.log import MemoryLog
+from vig_notebook.tuning.log import MemoryLog, StoreLog
 from vig_notebook.tuning.prompts import Prompt
 
 if TYPE_CHECKING:
@@ -72,7 +72,12 @@ def test_holdout_asks_the_last_variant_and_its_baseline(make: Maker) -> None:
     assert set(held.df.status) == {"ok"}
     assert held.name == "p holdout"
     assert "p@v2 against p@v1 on exact" in held.verdict()
-    assert experiment.on_holdout().verdict().endswith(COUNTS)  # the same look
+    again = experiment.on_holdout()
+    assert not again.missing
+    assert again.note == (
+        "This holdout was looked at before, with p@v2: only a first look counts. Before you decide, set new examples "
+        "aside."
+    )
 
 
 def test_holdout_asks_two_variants_whatever_they_differ_in(make: Maker) -> None:
@@ -112,6 +117,47 @@ def test_holdout_keeps_parameters_and_shared_variables(make: Maker) -> None:
     alone = make("{{ text }}", **options(scorers=())).on_holdout()
     assert len(alone.variants) == 1
     assert alone.verdict() == f"There is no verdict without a scorer.\n{COUNTS}"
+
+
+def test_look_that_was_cut_short_goes_on_and_is_no_second_one(make: Maker) -> None:
+    log = MemoryLog()
+    experiment = make([FIRST, SECOND], **options(store=log))
+    held = experiment.on_holdout()
+    held.retry(held.cells[0])  # asks this one alone
+    assert held.wait(LIMIT_S)
+    rest = experiment.on_holdout()
+    assert len(rest.missing) == len(rest.cells) - 1
+    assert rest.note == COUNTS
+
+
+@pytest.mark.parametrize(
+    "more", [{"repeats": 2}, {"params": {"max_tokens": 9}}, {"holdout": 0.5}, {"variables": {"kind": "x"}}]
+)
+def test_look_with_the_same_prompts_that_asks_something_else_is_counted(make: Maker, more: dict[str, Any]) -> None:
+    log = MemoryLog()
+    asks = {"data": [{"text": row["text"], "label": row["label"]} for row in ROWS], "variables": {"kind": "a"}}
+    prompts = [FIRST, SECOND.revise("{{ kind }}: {{ text }}")]
+    make(prompts, **options(store=log, **asks)).on_holdout().run().wait(LIMIT_S)
+    later = make(prompts, **options(store=log, **asks | more)).on_holdout()
+    assert later.missing
+    assert later.note == look_words(["p@v3"])
+
+
+def test_scores_of_another_kind_make_no_first_look(make: Maker) -> None:
+    log = MemoryLog()
+    make([FIRST, SECOND], **options(store=log)).on_holdout().run().wait(LIMIT_S)
+    later = make([FIRST, SECOND], **options(store=log, scorers="contains:label")).on_holdout()
+    assert later.note == look_words(["p@v2"], again=True)
+
+
+def test_look_is_counted_where_no_log_is_kept(make: Maker) -> None:
+    store = Store("off")
+    log = StoreLog(store)
+    experiment = make([FIRST, SECOND], **options(store=log))
+    experiment.on_holdout().run().wait(LIMIT_S)
+    assert experiment.on_holdout().note == look_words(["p@v2"], again=True)
+    assert make([FIRST, SECOND], **options(store=StoreLog(store))).on_holdout().note == COUNTS
+    store.close()
 
 
 def test_look_is_named_by_the_prompt_too(make: Maker) -> None:

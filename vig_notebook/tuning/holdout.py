@@ -1,11 +1,13 @@
 """The holdout: examples set aside, asked once, at the end, and on purpose; every later look is said.
 
 Whoever picks the best of several prompts on the same examples picks luck with it; what the holdout says of the chosen
-one is free of that, but only the first time. A look is a variant that was held to it; the log remembers them.
+one is free of that, but only the first time. A look is a variant that was held to it, with what it was asked then; the
+log remembers them. One that was cut short goes on; one that has all its answers is looked at again.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from vig_notebook.errors import ConfigError
@@ -23,34 +25,44 @@ __all__ = ["ask_holdout", "earlier_looks", "holdout_name", "look_words"]
 LOOK = "look"
 """Label of the calls on a holdout: the variant that was looked at."""
 
+ASKED = "look_asked"
+"""Label beside it: a digest of all that is asked for this look."""
+
 
 def holdout_name(experiment: str) -> str:
     """The name of the experiment that asks the holdout of another."""
     return f"{experiment} holdout"
 
 
-def earlier_looks(log: AnswerLog, experiment: str, variant: str) -> list[str] | None:
-    """The other variants that were held to the holdout of an experiment before, the first first. Waits for the log.
+def earlier_looks(log: AnswerLog, experiment: str) -> list[tuple[str, str]] | None:
+    """Variants that were held to the holdout of an experiment, and digests of what was asked. Waits for the log.
 
-    None when the log cannot be read.
+    Each once, the first first; None when the log cannot be read.
     """
     try:
-        found = [labels.get(LOOK, "") for labels in log.labels("experiment", holdout_name(experiment))]
+        found = log.labels("experiment", holdout_name(experiment))
     except ConfigError:
         return None
-    return [look for look in dict.fromkeys(found) if look not in {"", variant}]
+    return list(dict.fromkeys((labels[LOOK], labels.get(ASKED, "")) for labels in found if LOOK in labels))
 
 
-def look_words(looks: Sequence[str] | None) -> str:
-    """What the verdict says of the looks before this one; None when they are not known."""
+def look_words(looks: Sequence[str] | None, *, again: bool = False) -> str:
+    """What the verdict says of the looks before this one.
+
+    Args:
+        looks: The variants that were looked at; None when they are not known.
+        again: This very look is one of them: how often it was repeated, with other scores perhaps, nobody counted.
+    """
     if looks is None:
         return "Whether this holdout was looked at before is not known: the log cannot be read."
     if not looks:
         return "This is the first look at the holdout: it counts."
-    return (
-        f"This is look {len(looks) + 1} at this holdout, after {', '.join(looks)}: who looks often finds luck here as "
-        "well. Before you decide, set new examples aside."
-    )
+    names = ", ".join(dict.fromkeys(looks))
+    aside = "Before you decide, set new examples aside."
+    if again:
+        return f"This holdout was looked at before, with {names}: only a first look counts. {aside}"
+    often = "who looks often finds luck here as well"
+    return f"This is look {len(looks) + 1} at this holdout, after {names}: {often}. {aside}"
 
 
 def ask_holdout(experiment: Experiment, like: Mapping[str, Any], variant: str | None) -> Experiment:
@@ -77,11 +89,21 @@ def ask_holdout(experiment: Experiment, like: Mapping[str, Any], variant: str | 
         data=experiment.held_out,
         scorers=experiment.scorers,
         name=holdout_name(experiment.name),
-        labels={LOOK: look},
         **like,
     )
-    made.note = look_words(earlier_looks(like["store"], experiment.name, look))
+    made.note = _note(made, look, earlier_looks(like["store"], experiment.name))
     return made
+
+
+def _note(made: Experiment, look: str, earlier: Sequence[tuple[str, str]] | None) -> str:
+    """What is to be said of this look; its calls carry its name from now on."""
+    asked = hashlib.sha256("\n".join(made.keys).encode()).hexdigest()[:12]
+    made.mark({LOOK: look, ASKED: asked})
+    if earlier is None:
+        return look_words(None)
+    made.take_known()
+    again = (look, asked) in earlier and not made.missing
+    return look_words([name for name, what in earlier if again or (name, what) != (look, asked)], again=again)
 
 
 def _chosen(experiment: Experiment, label: str | None) -> tuple[Variant, Variant]:

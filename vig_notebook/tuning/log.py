@@ -92,7 +92,7 @@ class MemoryLog:
 
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
         """The labels of the runs that have the label `name` with this value, oldest first."""
-        return [labels for labels in self._labels if labels.get(name) == value]
+        return _labelled(self._labels, name, value)
 
     def rate(self, run_id: str, rating: str) -> None:
         """Keep what a person said of an answer; empty takes it back."""
@@ -120,14 +120,21 @@ class _Keeper:
 
 
 class _Labels:
-    def __init__(self, kept: list[Mapping[str, str]]) -> None:
+    def __init__(self, kept: list[Mapping[str, str]], *, replayed_only: bool = False) -> None:
         self._kept = kept
+        self._replayed_only = replayed_only
 
     def start(self, run: Run) -> None:
-        self._kept.append(run.labels)
+        if not self._replayed_only:
+            self._kept.append(run.labels)
 
     def finish(self, run: Run) -> None:
-        pass
+        if self._replayed_only and REPLAYED in run.labels:
+            self._kept.append(run.labels)
+
+
+def _labelled(kept: Iterable[Mapping[str, str]], name: str, value: str) -> list[Mapping[str, str]]:
+    return [labels for labels in kept if labels.get(name) == value]
 
 
 class StoreLog:
@@ -141,6 +148,7 @@ class StoreLog:
         """Take a store; None is that of the process, also when it is changed later."""
         self._own = store
         self._unlogged: dict[str, Answer] = {}
+        self._labels: list[Mapping[str, str]] = []
         self._readable = True
 
     @property
@@ -162,7 +170,7 @@ class StoreLog:
         """What to give a run, so that its answer is kept under this key."""
         kept = self._readable and self._store.path is not None
         keeper = _Keeper(self._unlogged, key, replayed_only=kept)
-        return (self._store.recorder(), keeper)
+        return (self._store.recorder(), keeper, _Labels(self._labels, replayed_only=kept))
 
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
         """The labels of the runs that have the label `name` with this value, oldest first. Waits for the log.
@@ -170,7 +178,7 @@ class StoreLog:
         Raises:
             ConfigError: It cannot be read: that nothing was found would be untrue.
         """
-        return self._store.labels(name, value)
+        return [*self._store.labels(name, value), *_labelled(self._labels, name, value)]
 
     def rate(self, run_id: str, rating: str) -> None:
         """Keep what a person said of an answer; empty takes it back. Waits for the log."""

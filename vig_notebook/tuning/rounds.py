@@ -169,6 +169,10 @@ class Rounds:
         self._calls.append(made)
         return made
 
+    def mark(self, labels: Mapping[str, str]) -> None:
+        """Have the runs from the next round on carry these words in the log as well."""
+        self._labels = {**self._labels, **labels}
+
     def watch(self, observer: Observer) -> None:
         """Have an observer told of every cell from the next round on."""
         self._observers.append(observer)
@@ -189,6 +193,11 @@ class Rounds:
     def responses(self) -> list[Response]:
         """What came of the cells until now, in the order of asking."""
         return sorted(self._responses.values(), key=lambda one: one.cell.index)
+
+    @property
+    def keys(self) -> list[str]:
+        """The identity keys of all cells, by the settings of this moment."""
+        return list(self._asking().keys.values())
 
     @property
     def missing(self) -> list[Cell]:
