@@ -125,7 +125,7 @@ def test_reloaded_page_gets_the_record_and_a_dead_kernel_leaves_what_had_come(no
     assert record_of(notebook, 1)["metadata"]["vig_notebook"]["state"] == "STOPPED"
     notebook.run_cell(1)
     notebook.wait_for_output_text(1, "2 streaming")
-    wait_until_all_grow(notebook, 1)
+    notebook.wait_for_output_text(1, "owls")
     notebook.restart_kernel()
     notebook.wait_for_output_text(1, "Run its cell again")
     assert "owls" in notebook.output_text(1)
@@ -168,7 +168,7 @@ def test_edited_cell_opens_with_changes_flips_and_verdict_then_is_rated_by_keys(
         notebook.run_cell(i)
     notebook.wait_for_output_text(1, "32 answers ·")
     notebook.run_cell(2)
-    notebook.wait_for_output_text(2, "32 answers ·")
+    notebook.wait_for_output_text(2, "64 answers ·")
     strip = notebook.output(2).locator(".vig-strip").inner_text()
     assert "short@v1 → short@v2" in strip
     assert "Classify" in strip
