@@ -120,17 +120,14 @@ class _Keeper:
 
 
 class _Labels:
-    def __init__(self, kept: list[Mapping[str, str]], *, replayed_only: bool = False) -> None:
+    def __init__(self, kept: list[Mapping[str, str]]) -> None:
         self._kept = kept
-        self._replayed_only = replayed_only
 
     def start(self, run: Run) -> None:
-        if not self._replayed_only:
-            self._kept.append(run.labels)
+        self._kept.append(run.labels)
 
     def finish(self, run: Run) -> None:
-        if self._replayed_only and REPLAYED in run.labels:
-            self._kept.append(run.labels)
+        pass
 
 
 def _labelled(kept: Iterable[Mapping[str, str]], name: str, value: str) -> list[Mapping[str, str]]:
@@ -170,7 +167,7 @@ class StoreLog:
         """What to give a run, so that its answer is kept under this key."""
         kept = self._readable and self._store.path is not None
         keeper = _Keeper(self._unlogged, key, replayed_only=kept)
-        return (self._store.recorder(), keeper, _Labels(self._labels, replayed_only=kept))
+        return (self._store.recorder(), keeper, *(() if kept else (_Labels(self._labels),)))
 
     def labels(self, name: str, value: str) -> Sequence[Mapping[str, str]]:
         """The labels of the runs that have the label `name` with this value, oldest first. Waits for the log.
