@@ -200,6 +200,15 @@ def test_header_says_how_far_it_is_and_what_slows_it() -> None:
         "3 of 9 done · 1 cached · 1 failed · 2 streaming · 1,234 tokens · about 2 min left · "
         "slowed by the server (429 or 503), 3 s left"
     )
+    assert " · 1 failed · 2 examples set aside · 2 streaming" in " · ".join(header_facts(now, failures=1, aside=2))
+    assert header_facts(replace(now, cached=0), failures=0, aside=1)[1] == "1 example set aside"
+
+
+def test_live_header_says_what_is_set_aside(widgets: None) -> None:
+    rows = [{"text": f"t{i}"} for i in range(8)]
+    view = GridView(filled(["one"] * 24, data=rows, holdout=0.25), stays=True)
+    view._show_header()
+    assert "2 examples set aside" in view._header._status.value
 
 
 @pytest.fixture

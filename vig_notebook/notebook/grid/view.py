@@ -192,7 +192,8 @@ class GridView:
     def _show_header(self) -> None:
         failures = len(self._board.failed)
         errors = sum(one.status == "error" for one in self._board.responses.values())
-        facts = header_facts(self._experiment.progress, failures=errors)
+        aside = len(self._experiment.held_out or ())
+        facts = header_facts(self._experiment.progress, failures=errors, aside=aside)
         running = self._experiment.running
         self._board.spend(self._header.show(facts, self._experiment.endpoint, running=running, failures=failures))
 

@@ -39,11 +39,12 @@ DIFF_CHARS = 3_000
 """The comparison by words is quadratic: two texts of this size take 20 ms, and all of the grid waits for it."""
 
 
-def header_facts(now: Progress, *, failures: int) -> list[str]:
-    """How far it is, what it has taken, when it will be over, and what slows it."""
+def header_facts(now: Progress, *, failures: int, aside: int = 0) -> list[str]:
+    """How far it is, what is set aside, what it has taken, when it will be over, and what slows it."""
     facts = [f"{now.done:,} of {now.total:,} done"]
     facts += [f"{now.cached:,} cached"] if now.cached else []
     facts += [f"{failures:,} failed"] if failures else []
+    facts += [f"{aside:,} {'example' if aside == 1 else 'examples'} set aside"] if aside else []
     facts += [f"{now.in_flight:,} streaming"] if now.in_flight else []
     facts += [f"{now.tokens:,} tokens"] if now.tokens else []
     if now.eta_s:
