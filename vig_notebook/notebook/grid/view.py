@@ -15,7 +15,6 @@ Everything is painted from one timer on the streaming thread, within the board's
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from functools import partial
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["GridView"]
 
 _Made = TypeVar("_Made")
-_log = logging.getLogger(__name__)
 
 TICK_S = 0.1
 """Between two paints: ten a second, for all places together."""
@@ -259,9 +257,8 @@ class GridView:
 
 def _failure(what: str, error: Exception) -> VigthoriaError:
     """What a person is told; not the error's own words, which may quote the server."""
-    kind = type(error).__name__
-    _log.warning("%s: %s", what, kind)
-    return VigthoriaError(what, seen=kind, advice="The answers are there all the same: see df of the experiment.")
+    advice = "The answers are there all the same: see df of the experiment."
+    return VigthoriaError(what, seen=type(error).__name__, advice=advice)
 
 
 def _aside(
