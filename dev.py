@@ -2,7 +2,7 @@
 """Set up and run this project on a machine that has nothing but Python 3.11.
 
     python3 dev.py demo     JupyterLab, opened on the quickstart notebook
-    python3 dev.py test     the tests; what follows goes to pytest
+    python3 dev.py test     the tests but the slow ones; what follows goes to pytest
     python3 dev.py check    style, types, layers, tests with coverage, notebooks, browser: what must be clean
     python3 dev.py peers    the tests against servers of other projects, which are installed for it
 
@@ -97,7 +97,7 @@ def _command(arguments: Sequence[str]) -> int:
     demo_parser.add_argument("--no-browser", action="store_true", help="only print the address")
     demo_parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; default: any free one")
     demo_parser.add_argument("--no-model", action="store_true", help="scripted answers, no local model")
-    commands.add_parser("test", help="run the tests; what follows goes to pytest")
+    commands.add_parser("test", help="run the tests but the slow ones; what follows goes to pytest")
     commands.add_parser("check", help="run all checks")
     commands.add_parser("peers", help="run the tests against servers of other projects")
     chosen = parser.parse_args(arguments)
@@ -135,13 +135,14 @@ def demo(*, port: int, show: bool, model: bool) -> int:
 
 
 def test(pytest_arguments: Sequence[str]) -> int:
-    """Run the tests."""
+    """Run the tests; those of over five seconds only where they are asked for, as `check` does."""
     python = make_environment()
     say_what_is_not_installed(python)
     settings = test_settings(python)
     if pytest_arguments:
         return run(python, "-m", "pytest", *pytest_arguments, **settings)
-    return run_all_tests(python, **settings)
+    say("the tests that are marked slow are left to `python3 dev.py check`")
+    return run_all_tests(python, but="peers or slow", **settings)
 
 
 def check() -> int:
@@ -158,7 +159,7 @@ def check() -> int:
     }
     failed = [name for name, command in static.items() if not passes(name, *command)]
     settings = test_settings(python) | {"VIG_REQUIRE_BROWSER": "1"}
-    code = run_all_tests(python, "--cov", **settings)
+    code = run_all_tests(python, "--cov", but="peers", **settings)
     if failed:
         say(f"failed before the tests: {', '.join(failed)}")
     return code or int(bool(failed))
@@ -170,19 +171,20 @@ def peers() -> int:
     return run(python, "-m", "pytest", "-m", "peers", "-v", **test_settings(python))
 
 
-def run_all_tests(python: Path, *arguments: str, **settings: str) -> int:
+def run_all_tests(python: Path, *arguments: str, but: str, **settings: str) -> int:
     """Run the browser tests and the others at the same time: the former mostly wait for pages to load.
 
-    What the browser tests print comes when they are through. The arguments go to the others.
+    What the browser tests print comes when they are through. The arguments go to the others. `but` says which
+    markers are left out.
     """
     say("pytest: the browser tests meanwhile, their report comes last")
-    command = (python, "-m", "pytest", "-m", "browser", "-p", "no:cacheprovider")
+    command = (python, "-m", "pytest", "-m", f"browser and not ({but})", "-p", "no:cacheprovider")
     with (
         tempfile.TemporaryFile() as report,
         subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=report, stderr=report) as browser,
     ):
         try:
-            code = run(python, "-m", "pytest", "-m", "not browser and not peers", *arguments, **settings)
+            code = run(python, "-m", "pytest", "-m", f"not (browser or {but})", *arguments, **settings)
             browser_code = browser.wait()
         except KeyboardInterrupt:
             browser.send_signal(signal.SIGINT)

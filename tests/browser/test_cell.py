@@ -204,6 +204,7 @@ def test_record_reads_the_same_after_save_restart_and_reload(notebook: Notebook)
     assert "Error displaying widget" not in before
 
 
+@pytest.mark.slow
 def test_answer_saved_in_mid_stream_and_reloaded_becomes_a_record(notebook: Notebook) -> None:
     notebook.open([FAST, POEM])
     notebook.run_cell(0)
@@ -220,6 +221,7 @@ def test_answer_saved_in_mid_stream_and_reloaded_becomes_a_record(notebook: Note
     assert notebook.output_text(1) == before
 
 
+@pytest.mark.slow
 def test_answer_that_ended_while_no_page_was_open_becomes_a_record(notebook: Notebook) -> None:
     wait = "import pathlib, threading\nended = pathlib.Path(f'{poem.id}.ended')\nprint(ended)\n"
     wait += "threading.Thread(target=lambda: (poem.wait(), ended.touch())).start()"
@@ -238,6 +240,7 @@ def test_answer_that_ended_while_no_page_was_open_becomes_a_record(notebook: Not
     assert_record(notebook, 1, "lighthouse")
 
 
+@pytest.mark.slow
 def test_kernel_that_restarts_in_mid_stream_leaves_the_text_and_says_where_the_rest_is(notebook: Notebook) -> None:
     notebook.open([LOAD, POEM])
     notebook.run_cell(0)

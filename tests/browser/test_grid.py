@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.browser.axe import violations
 from tests.render.vocabulary import check
 
@@ -46,6 +48,7 @@ def record_of(notebook: Notebook, i: int) -> dict[str, Any]:
     return dict(output)
 
 
+@pytest.mark.slow
 def test_columns_stream_at_once_and_become_a_table_that_stays(notebook: Notebook) -> None:
     notebook.open(
         [
@@ -113,6 +116,7 @@ def test_interrupt_stops_all_and_asks_no_more(notebook: Notebook) -> None:
     notebook.wait_for_output_text(2, "8")
 
 
+@pytest.mark.slow
 def test_reloaded_page_gets_the_record_and_a_dead_kernel_leaves_what_had_come(notebook: Notebook) -> None:
     notebook.open([PACED.format(25), "%%vigthoria --model a,b\n" + STORY.format("owls")])
     notebook.run_cell(0)

@@ -245,6 +245,7 @@ def test_branches_are_walked_and_errors_are_cards_that_are_tried_again(notebook:
     assert "Nothing asked yet" in shown(notebook, 1)
 
 
+@pytest.mark.slow
 def test_parameters_are_checked_sent_and_shown_and_the_exchange_comes_in_cells(notebook: Notebook) -> None:
     notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     setting = "animal = 'otter'\n%config Vigthoria.seed = 7\npanel = vig.Panel(system='Kind'); panel"
@@ -343,6 +344,7 @@ def test_panel_is_accessible_in_light_dark_and_narrow(notebook: Notebook) -> Non
     notebook.set_width(1280)
 
 
+@pytest.mark.slow
 def test_views_and_cells_of_one_chat_stay_in_step_and_the_record_reads_without_a_kernel(notebook: Notebook) -> None:
     cells = ("panel", f"%%vigthoria --chat plan -o run\n{LIGHTHOUSE}", "panel.freeze()")
     doors = ("other = vig.Panel(); other", "%vigthoria panel --chat plan", LISTENERS)
@@ -426,6 +428,7 @@ panel = vig.Panel(chat=long, max_tokens=400)
 """
 
 
+@pytest.mark.slow
 def test_long_conversation_stays_responsive_and_follows_its_end(notebook: Notebook) -> None:
     notebook.open([SETUP.format(pace=100) + LONG, "vig.Panel()", "panel"])
     notebook.run_cell(0)

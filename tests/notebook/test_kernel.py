@@ -127,6 +127,7 @@ def assert_whole(path: Path) -> None:
     assert not notebook.metadata.get("widgets")
 
 
+@pytest.mark.slow
 def test_nbconvert_executes_to_the_whole_answer_and_shows_it_in_html(on_disk: Path) -> None:
     command = [sys.executable, "-m", "nbconvert", "--execute", "--inplace", "--to", "notebook", str(on_disk)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
