@@ -101,6 +101,19 @@ def test_text_is_in_the_log_after_the_interval(path: Path) -> None:
     store.close()
 
 
+def test_runs_that_begin_and_end_do_not_have_the_text_of_others_saved_before_its_time(path: Path) -> None:
+    store = Store(path, flush_interval_s=3600)
+    run, _ = begun(store)
+    assert [record.state for record in store.search()] == ["queued"]
+    come(run, "some words ")
+    keep(store, "Hi", "done")
+    begun(store, "Another")
+    assert [record.text for record in store.search()] == ["", "done", ""]
+    store.flush()
+    assert [record.text for record in store.search()] == ["", "done", "some words "]
+    store.close()
+
+
 def test_run_that_says_nothing_more_is_not_saved_again(store: Store) -> None:
     run, recorder = begun(store)
     come(run, "words ")
@@ -252,10 +265,10 @@ def test_disk_that_fails_while_one_run_is_left_out_is_tried_again(path: Path) ->
     later.start(Run(request("later"), SERVER))
     save = later.save
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    later.save = fail  # type: ignore[assignment, method-assign]
+    later.save = fail  # type: ignore[method-assign]
     keeper.add([left_out, later])
     keeper.save()
     assert "cannot be written (disk I/O error)" in str(keeper.warning)

@@ -77,11 +77,15 @@ class Keeper:
         """Take recorders that have something to save."""
         self._recorders.update(dict.fromkeys(recorders))
 
-    def save(self) -> None:
-        """Save all that waits in one transaction; what fails waits on."""
-        waiting = [recorder for recorder in self._recorders if recorder.waiting]
+    def save(self, *, text: bool = True) -> None:
+        """Save all that waits in one transaction; what fails waits on.
+
+        Args:
+            text: Save the text of the runs that go on as well, not only beginnings and ends.
+        """
+        waiting = [recorder for recorder in self._recorders if (recorder.waiting if text else recorder.urgent)]
         try:
-            self._save(waiting)
+            self._save(waiting, text=text)
         except sqlite3.OperationalError as error:
             self._fail(error)
         except (sqlite3.Error, OSError, *_UNSAYABLE) as error:
@@ -141,7 +145,7 @@ class Keeper:
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
 
-    def _save(self, waiting: list[Recorder]) -> None:
+    def _save(self, waiting: list[Recorder], *, text: bool = True) -> None:
         if not waiting:
             return
         log = self._opened()
@@ -150,7 +154,7 @@ class Keeper:
             return
         with transaction(log.connection):
             for recorder in waiting:
-                recorder.save(log.connection, log.process)
+                recorder.save(log.connection, log.process, text=text)
         for recorder in waiting:
             self._done(recorder)
         if self._unindexed >= MAX_UNINDEXED:

@@ -76,14 +76,23 @@ class Recorder:
         return run is not None and run.state is RunState.DONE and REPLAYED not in run.labels
 
     @property
+    def urgent(self) -> bool:
+        """Whether there is more to save than text: the beginning or the end."""
+        return self._saved_request is None or self.finished
+
+    @property
     def waiting(self) -> bool:
         """Whether there is something to save."""
-        if self._saved_request is None or self.finished:
-            return True
-        return self._run is not None and self._run.delta_count != self._saved_deltas
+        return self.urgent or (self._run is not None and self._run.delta_count != self._saved_deltas)
 
-    def save(self, connection: sqlite3.Connection, process: Process) -> None:
-        """Write what is not yet in the log. Changes nothing here that a second try would need."""
+    def save(self, connection: sqlite3.Connection, process: Process, *, text: bool = True) -> None:
+        """Write what is not yet in the log. Changes nothing here that a second try would need.
+
+        Args:
+            connection: The log, in a transaction.
+            process: This process.
+            text: Write the text of a run that goes on as well.
+        """
         run, self.ended = self._run, self.finished
         if run is None or self.forgotten:
             return
@@ -96,7 +105,7 @@ class Recorder:
             _update(connection, run.id, request_columns(run, log_prompts=self._logs_prompts(run)))
         if self.ended:
             self._save_end(connection, run)
-        else:
+        elif text:
             self._save_part(connection, run)
 
     def saved(self) -> None:

@@ -157,10 +157,14 @@ class Writer:
 
     def _serve_once(self) -> bool:
         recorders, going_on = self._next_batch()
+        if not self._keeper.busy:
+            self._next_save_s = time.monotonic() + self._flush_interval_s
         self._keeper.add(recorders)
-        if not going_on or self._is_due(woken=bool(recorders)):
+        if not going_on or self._is_past(self._next_save_s):
             self._next_save_s = time.monotonic() + self._flush_interval_s
             self._keeper.save()
+        elif recorders and not self._keeper.failed:
+            self._keeper.save(text=False)
         if not going_on or self._is_past(self._keeper.tape_due_s):
             self._keeper.write_tape()
         while self._taken:
@@ -192,10 +196,6 @@ class Writer:
     def _time_left_s(self) -> float | None:
         due_s = [self._keeper.tape_due_s, self._next_save_s if self._keeper.busy else None]
         return max(min(known) - time.monotonic(), 0) if (known := [one for one in due_s if one is not None]) else None
-
-    def _is_due(self, *, woken: bool) -> bool:
-        """A recorder that wakes the thread is saved at once, but not while the log cannot be written."""
-        return (woken and not self._keeper.failed) or self._is_past(self._next_save_s)
 
     @staticmethod
     def _is_past(moment_s: float | None) -> bool:
