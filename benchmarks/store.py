@@ -2,9 +2,11 @@
 
     python benchmarks/store.py [--rows 100000] [--pairs 30]
 
-The cost for a token is measured in pairs, with the log and without it in turn, over an answer that comes through
-the real client from a server on a socket: the share is (with - without) / without, in CPU time of the streaming
-thread, which is what holds up tokens, and of the whole process, in which the log's own thread counts as well.
+The cost for a token is measured in pairs, with the log and without it in turn, over an answer that comes from a
+server on a socket: in a `%%vigthoria` cell of a real kernel, which is what streaming is to a person, and through the
+client alone, with nothing that shows the answer. The share is (with - without) / without in CPU time of the whole
+process, and of the client's streaming thread, which is what holds up tokens. The CPU time of the log's own thread is
+printed besides: it is all that the log adds but for two messages a run, and varies much less than the rest.
 """
 
 from __future__ import annotations
@@ -12,14 +14,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from jupyter_client.manager import start_new_kernel
 
 from vig_notebook.client import Client
 from vig_notebook.run import Run
@@ -31,7 +37,7 @@ from vig_notebook.wire.chat import ChatRequest
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from vig_notebook.client import ChatStream
     from vig_notebook.errors import VigthoriaError
@@ -45,6 +51,24 @@ EVENT = (
 )
 END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+class CpuTimes(NamedTuple):
+    """CPU seconds of one answer.
+
+    Attributes:
+        process_s: Of the whole process.
+        log_s: Of the log's thread, which is in it.
+        streaming_s: Of the thread that streams, where it does nothing else.
+    """
+
+    process_s: float
+    log_s: float
+    streaming_s: float | None = None
+
+
+Pairs: TypeAlias = list[tuple[CpuTimes, CpuTimes]]
+"""Without the log, and with it."""
 
 
 class Server:
@@ -65,8 +89,8 @@ class Server:
             yield stream
 
 
-async def stream_cpu_s(base_url: str, store: Store, *, log: bool) -> tuple[float, float]:
-    """CPU seconds for one answer: of this thread, which streams, and of the process with the thread of the log.
+async def stream_cpu_s(base_url: str, store: Store, *, log: bool) -> CpuTimes:
+    """CPU times of one answer; this is the thread that streams.
 
     The log is waited for where nothing is logged, too: it is not logging that costs this.
     """
@@ -74,6 +98,7 @@ async def stream_cpu_s(base_url: str, store: Store, *, log: bool) -> tuple[float
     async with Client(endpoint=endpoint) as client:
         request = ChatRequest([{"role": "user", "content": "Hi"}], model="m")
         gc.collect()
+        log_begun = log_thread_s(store)
         begun, process_begun = time.thread_time(), time.process_time()
         run = Run(request, endpoint, sinks=(store.recorder(),) if log else ())
         run.own(asyncio.get_running_loop().create_task(run.drive(Server(client))))
@@ -83,7 +108,12 @@ async def stream_cpu_s(base_url: str, store: Store, *, log: bool) -> tuple[float
         process_s = time.process_time() - process_begun
         if run.error:
             raise run.error
-    return thread_s, process_s
+    return CpuTimes(process_s, log_thread_s(store) - log_begun, thread_s)
+
+
+def log_thread_s(store: Store) -> float:
+    """CPU seconds that the log's thread has taken until now."""
+    return store._ask(lambda _connection: time.thread_time())
 
 
 SERVE = """
@@ -109,36 +139,119 @@ asyncio.run(main())
 """
 
 
-async def cost_of_a_token(folder: Path, *, tokens: int, pairs: int, pause_s: float) -> None:
-    """Print the share of the CPU time that the log takes."""
+@contextmanager
+def serving(tokens: int, pause_s: float) -> Iterator[str]:
+    """A server with this answer, in a process of its own; its base URL."""
     parts = [part.hex() for part in (HEAD, EVENT, END)]
-    server = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVE, *parts, str(tokens), str(pause_s), stdout=asyncio.subprocess.PIPE
-    )
-    assert server.stdout is not None
-    base_url = f"http://127.0.0.1:{int(await server.stdout.readline())}/v1"
+    command = [sys.executable, "-c", SERVE, *parts, str(tokens), str(pause_s)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
+        finally:
+            server.kill()
+
+
+async def client_pairs(base_url: str, folder: Path, pairs: int) -> Pairs:
+    """Answers through the client alone, without the log and with it."""
     store = Store(folder / "tokens.sqlite")
     await stream_cpu_s(base_url, store, log=True)  # opens the file, fills the caches
-    pairs_s = []
+    times = []
     for number in range(pairs):
         order = (False, True) if number % 2 else (True, False)
         cpu_s = {log: await stream_cpu_s(base_url, store, log=log) for log in order}
-        pairs_s.append((cpu_s[False], cpu_s[True]))
+        times.append((cpu_s[False], cpu_s[True]))
     store.close()
-    server.kill()
-    await server.wait()
-    print(f"{tokens} tokens at {f'{1 / pause_s:.0f}/s' if pause_s else 'full speed'}, median of {pairs} pairs:")
-    for place, name in enumerate(("streaming thread", "whole process")):
-        print_pairs(name, [(without[place], with_log[place]) for without, with_log in pairs_s], tokens)
+    return times
 
 
-def print_pairs(name: str, pairs_s: list[tuple[float, float]], tokens: int) -> None:
-    """Print what the log adds to a time."""
+class Kernel:
+    """A real kernel in which cells are run, without a browser."""
+
+    def __init__(self, log: str | Path) -> None:
+        self._manager, self._client = start_new_kernel(env={**os.environ, "VIG_LOG": str(log)})
+        self.run("%load_ext vig_notebook")
+        self.run(
+            "import time\n"
+            "from vig_notebook.store.current import default_store\n"
+            "store = default_store()\n"
+            "log_thread_s = lambda: store._ask(lambda _connection: time.thread_time())"
+        )
+
+    def close(self) -> None:
+        """End it."""
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+
+    def run(self, code: str) -> str:
+        """Run a cell; what it printed."""
+        printed: list[str] = []
+
+        def take(message: dict[str, Any]) -> None:
+            content = message["content"]
+            if message["msg_type"] == "error":
+                raise RuntimeError(f"{content['ename']}: {content['evalue']}")
+            if message["msg_type"] == "stream":
+                printed.append(content["text"])
+
+        self._client.execute_interactive(code, output_hook=take, timeout=300)
+        return "".join(printed)
+
+    def cell_cpu_s(self, base_url: str) -> CpuTimes:
+        """CPU times of one answer in a cell."""
+        self.run("log_begun, begun = log_thread_s(), time.process_time()")
+        self.run(f"%%vigthoria -m m --base-url {base_url} -o run\nHi")
+        times = self.run(
+            "_ = run.wait(), store.flush()\ntook = time.process_time() - begun\nprint(took, log_thread_s() - log_begun)"
+        )
+        return CpuTimes(*map(float, times.split()))
+
+
+def cell_pairs(base_url: str, folder: Path, pairs: int) -> Pairs:
+    """Answers in cells of two kernels, one without the log and one with it."""
+    kernels = (Kernel("off"), Kernel(folder / "cells.sqlite"))
+    try:
+        for kernel in kernels:
+            kernel.cell_cpu_s(base_url)  # imports the rest, opens the file
+        times = []
+        for number in range(pairs):
+            order = kernels if number % 2 else kernels[::-1]
+            cpu_s = {kernel: kernel.cell_cpu_s(base_url) for kernel in order}
+            times.append((cpu_s[kernels[0]], cpu_s[kernels[1]]))
+    finally:
+        for kernel in kernels:
+            kernel.close()
+    return times
+
+
+def costs_of_a_token(folder: Path, pairs: int) -> None:
+    """Print the share of the CPU time that the log takes: at a usual pace, and as fast as it goes."""
+    for tokens, pause_s in ((300, 0.01), (300, 0), (2000, 0), (20_000, 0)):
+        count = max(pairs // 3, 3) if pause_s else pairs
+        print(f"{tokens} tokens at {f'{1 / pause_s:.0f}/s' if pause_s else 'full speed'}, median of {count} pairs:")
+        with serving(tokens, pause_s) as base_url:
+            print_pairs("in a cell", cell_pairs(base_url, folder, count), tokens)
+            print_pairs("client alone", asyncio.run(client_pairs(base_url, folder, count)), tokens)
+
+
+def print_pairs(place: str, pairs: Pairs, tokens: int) -> None:
+    """Print what the log adds to the times."""
+    log_us = [1e6 * with_log.log_s / tokens for _, with_log in pairs]
+    share = statistics.median(with_log.log_s / without.process_s for without, with_log in pairs)
+    print_times(f"{place}, process", [(without.process_s, with_log.process_s) for without, with_log in pairs], tokens)
+    print(f"  {'its log thread':25} {statistics.median(log_us):7.2f} us a token, {share:.1%} of the process without")
+    if pairs[0][0].streaming_s is not None:
+        times = [(without.streaming_s or 0, with_log.streaming_s or 0) for without, with_log in pairs]
+        print_times("its streaming thread", times, tokens)
+
+
+def print_times(name: str, pairs_s: list[tuple[float, float]], tokens: int) -> None:
+    """Print what the log adds to one of them."""
     plain, logged = (1e6 * statistics.median(times) / tokens for times in zip(*pairs_s, strict=True))
     shares = [with_log / without - 1 for without, with_log in pairs_s]
     low, _, high = statistics.quantiles(shares, n=4)
     print(
-        f"  {name:17} {plain:7.2f} -> {logged:7.2f} us a token, {statistics.median(shares):+.1%} "
+        f"  {name:25} {plain:7.2f} -> {logged:7.2f} us a token, {statistics.median(shares):+.1%} "
         f"(half of the pairs {low:+.1%} to {high:+.1%})"
     )
 
@@ -218,10 +331,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=30)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for tokens in (300, 2000, 20_000):
-            asyncio.run(cost_of_a_token(Path(folder), tokens=tokens, pairs=given.pairs, pause_s=0))
-        for tokens in (100, 300):
-            asyncio.run(cost_of_a_token(Path(folder), tokens=tokens, pairs=6, pause_s=0.01))
+        costs_of_a_token(Path(folder), given.pairs)
         time_of_a_search(Path(folder), given.rows)
 
 
