@@ -175,6 +175,23 @@ def test_function_of_another_form_is_refused_by_name(function: Any) -> None:
     assert "the form f(response, example)" in str(refused.value)
 
 
+async def later(response: str, example: Mapping[str, object]) -> bool:
+    return not response
+
+
+class NamedLater:
+    name = "later"
+
+    async def __call__(self, response: str, example: Mapping[str, object]) -> bool:
+        return not response
+
+
+@pytest.mark.parametrize("function", [later, NamedLater()])
+def test_async_function_is_refused_by_name(function: Any) -> None:
+    with pytest.raises(ConfigError, match="The scorer later is an async function"):
+        scorer(function)
+
+
 @pytest.mark.parametrize("function", [lambda response, example: 1, lambda *all_of_it: 1, lambda r, e, k=2: k, max])
 def test_function_that_can_be_called_or_does_not_tell_is_taken(function: Any) -> None:
     assert callable(scorer(function))

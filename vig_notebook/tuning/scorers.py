@@ -122,7 +122,8 @@ def scorer(spec: Spec) -> Scorer:
     """Make a scorer from its spec, or from a function.
 
     Raises:
-        ConfigError: The spec is not one of those above, or the function does not take a response and its example.
+        ConfigError: The spec is not one of those above, or the function does not take a response and its example,
+            or is async.
     """
     if not isinstance(spec, str):
         if not callable(spec):
@@ -145,6 +146,11 @@ def _name_of(function: Scoring) -> str:
 
 def _refuse_other_forms(name: str, function: Scoring) -> None:
     """A function that cannot be called would be found out only when every answer is paid for."""
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        raise ConfigError(
+            f"The scorer {name} is an async function",
+            advice="Write def instead of async def: scorers run in threads, several at once, and may wait there",
+        )
     try:
         form = inspect.signature(function)
     except (TypeError, ValueError):  # some that are written in C do not tell
