@@ -6,7 +6,7 @@ import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
-from vig_notebook.api.keys import key_begins, masked
+from vig_notebook.settings import key_begins, masked
 
 if TYPE_CHECKING:
     from vig_notebook.render import VisibleStream

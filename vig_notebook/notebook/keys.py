@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from vig_notebook.api import keys
+from vig_notebook import settings
 from vig_notebook.render import MaskedStream, VisibleStream
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Asked(Protocol):
 
 def masked(text: str, asked: Asked) -> str:
     """A text without keys; that of the server itself goes whatever it looks like: what is saved travels."""
-    return keys.masked(text, asked.endpoint.api_key if asked.endpoint is not None else None)
+    return settings.masked(text, asked.endpoint.api_key if asked.endpoint is not None else None)
 
 
 def masked_stream(run: Outcome) -> MaskedStream:
@@ -38,4 +38,4 @@ def visible_stream(run: Outcome) -> VisibleStream:
 
 
 def _key_begins(text: str, run: Outcome) -> int:
-    return keys.key_begins(text, run.endpoint.api_key)
+    return settings.key_begins(text, run.endpoint.api_key)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from vig_notebook.settings.addresses import is_loopback, normal_base_url, origin
 from vig_notebook.settings.endpoint import DEFAULT_BASE_URL, DEFAULT_MODEL, Endpoint, resolve
 from vig_notebook.settings.environment import read_environment
+from vig_notebook.settings.keys import key_begins, masked
 from vig_notebook.settings.limits import Limits
 from vig_notebook.settings.profiles import Profile, Profiles, profile_file, read_profiles
 from vig_notebook.settings.secret import Secret, concealed, mask
@@ -32,7 +33,9 @@ __all__ = [
     "Secret",
     "concealed",
     "is_loopback",
+    "key_begins",
     "mask",
+    "masked",
     "normal_base_url",
     "origin",
     "profile_file",

@@ -8,8 +8,7 @@ import string
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from vig_notebook.settings import Secret, mask
-from vig_notebook.settings.secret import MASK
+from vig_notebook.settings.secret import MASK, Secret, mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
