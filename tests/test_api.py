@@ -226,6 +226,13 @@ def test_start_sends_what_is_given_and_nothing_else(fast: Demo) -> None:
     assert run.wait(LIMIT_S)
 
 
+def test_start_takes_labels_that_are_no_texts(fast: Demo) -> None:
+    labels: dict[str, Any] = {"temperature": 3, "repeat": 1}
+    run = start("Hello", labels=labels, **where(fast))
+    assert run.text
+    assert {"temperature": "3", "repeat": "1"}.items() <= run.labels.items()
+
+
 def test_start_with_a_member_that_is_none_takes_it_out(fast: Demo) -> None:
     run = start("Hello", stream_options=None, **where(fast))
     assert "stream_options" not in run.request.to_body()

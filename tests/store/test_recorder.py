@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from typing import TYPE_CHECKING
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.store.runs import KEY, SERVER, Answer, Server, ask, come, drive, eventually, keep, request, text_chunks
-from vig_notebook.errors import RateLimited, Truncated
+from vig_notebook.errors import ConfigError, RateLimited, Truncated
 from vig_notebook.run import Plan, Run
+from vig_notebook.settings import Secret
 from vig_notebook.sinks import TextSink
 from vig_notebook.store import Store
 from vig_notebook.store.identity import Repeats
@@ -140,8 +143,143 @@ def test_key_cut_over_two_flushes_is_never_in_the_file(store: Store, path: Path,
     come(run, secret[cut:] + " y" * MANY)
     store.flush()
     [record] = store.search()
-    assert record.text == "x " * MANY + "••••" + " y" * (MANY - 1) + " "
+    assert record.text == "x " * MANY + "••••" + " y" * MANY
     assert not any(secret[8:].encode() in file.read_bytes() for file in path.parent.iterdir())
+
+
+LONG_KEY = "eyJ" + "aB3-_." * 150
+HEX_KEY = "c0ffee00112233445566778899aabbcc"
+
+
+@pytest.mark.parametrize(
+    ("key", "before", "cut"),
+    [
+        (LONG_KEY, "Your key is ", 500),
+        (HEX_KEY, '{"a":"' + "x" * 300 + '","b":"', 20),
+        ('quoted "key" with ends', 'x{"a":"', 9),
+    ],
+)
+def test_own_key_of_any_form_cut_over_two_flushes_is_never_in_the_file(
+    store: Store, path: Path, key: str, before: str, cut: int
+) -> None:
+    recorder = store.recorder()
+    run = Run(request(), replace(SERVER, api_key=Secret(key)), sinks=(recorder,))
+    recorder.start(run)
+    come(run, before + key[:cut])
+    store.flush()
+    come(run, key[cut:] + '","b":1} ok ')
+    store.flush()
+    [record] = store.search()
+    assert record.text == f'{before}••••","b":1}} ok '
+    files = [file.read_bytes() for file in path.parent.iterdir()]
+    assert not any(part.encode() in content for content in files for part in (key[:cut], key[cut:]))
+
+
+def test_key_of_others_whose_label_came_a_flush_before_is_never_in_the_file(store: Store, path: Path) -> None:
+    token = "QWxhZGRpbjpvcGVuIHNlc2FtZQ0123456789"
+    run, _ = begun(store)
+    come(run, "Authorization: Bearer ")
+    store.flush()
+    come(run, f"{token} ok ")
+    store.flush()
+    assert store.search()[0].text == "Authorization: Bearer •••• ok "
+    assert not any(token.encode() in file.read_bytes() for file in path.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"id": KEY},
+        {"model": KEY},
+        {"choices": [{"index": 0, "delta": {"content": KEY}, "finish_reason": KEY}]},
+        {"usage": {"prompt_tokens": 3, "completion_tokens": 7, "user": KEY, "details": {KEY: 1}}},
+        {KEY: 5, "note": KEY},
+    ],
+)
+def test_key_that_the_server_sends_back_anywhere_is_not_in_the_file(
+    store: Store, path: Path, chunk: dict[str, Any]
+) -> None:
+    ask(store, chunks=[{"choices": [], **chunk}, *text_chunks("Hello")])
+    store.flush()
+    assert [record.state for record in store.search()] == ["done"]
+    assert not any(KEY.encode() in file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_row_that_comes_late_has_its_text_at_once(path: Path) -> None:
+    keeper = Keeper(path)
+    recorder = Recorder(lambda _: None, Repeats())
+    run = Run(request(), SERVER)
+    run._progress._created -= 2
+    recorder.start(run)
+    come(run, "some words ")
+    keeper.add([recorder])
+    keeper.save(text=False)
+    keeper.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT text FROM text_parts").fetchall() == [("some words ",)]
+    connection.close()
+
+
+def test_run_that_was_forgotten_has_nothing_to_save_until_it_ends(store: Store) -> None:
+    run, recorder = begun(store)
+    store.flush()
+    store.forget(everything=True)
+    come(run, "words ")
+    store.flush()
+    assert not recorder.waiting
+    recorder.finish(run)
+    store.flush()
+    assert recorder.ended
+    assert store.search() == []
+
+
+def test_end_that_was_saved_before_word_of_it_came_is_saved_once(path: Path) -> None:
+    store = Store(path)
+    words: list[Recorder] = []
+    recorder = Recorder(words.append, Repeats())
+    run = Run(request(), SERVER)
+    recorder.start(run)
+    recorder.finish(run)
+    store._writer.wake(recorder)
+    store.flush()
+    [record] = store.search()
+    assert recorder.ended
+    store._writer.wake(recorder)
+    store.flush()
+    assert store.search() == [record]
+    assert not store._writer._keeper.busy
+    store.close()
+
+
+def test_log_that_gets_no_thread_fails_no_run_and_no_question_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = Store(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        run, recorder = begun(store)
+        assert "Runs are not saved yet: the run log gets no thread (can't start new thread)" in str(store.warning)
+        with pytest.raises(ConfigError, match="The run log cannot be read"):
+            store.search()
+    recorder.finish(run)
+    assert [record.id for record in store.search()] == [run.id]
+    assert store.warning is None
+    store.close()
+
+
+def test_runs_that_cannot_be_saved_at_the_end_are_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(path)
+    store.check()
+    store._ask(lambda connection: connection.execute("PRAGMA busy_timeout = 10").fetchone())
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun(store)
+    store.close()
+    assert caplog.messages == [f"The last runs are not saved. {store.warning}"]
+    other.close()
 
 
 def test_word_without_an_end_is_not_held_back_for_ever(store: Store) -> None:

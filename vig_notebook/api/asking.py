@@ -92,7 +92,7 @@ def ask(
         asked: What `question` made.
         sinks: Where the text goes, beside the run itself.
         chat: The conversation this becomes a turn of; the turn waits for the one before.
-        labels: Free words kept with the run.
+        labels: Free words kept with the run; what is no text becomes one.
         log: Keep it in the run log. A caller that gives a recorder of its own has it kept there.
     """
     plan = Plan(connect=asked.server.connect, source=run_log().source())
@@ -102,7 +102,7 @@ def ask(
         sinks=(*run_log().sinks(log=log), *sinks),
         plan=plan,
         chat=chat.name if chat is not None else None,
-        labels=_place() | (labels or {}),
+        labels=_place() | {str(name): str(value) for name, value in (labels or {}).items()},
     )
     if chat is not None:
         _join(run, chat, plan)

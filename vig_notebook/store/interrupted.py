@@ -61,6 +61,6 @@ def _interrupt(connection: sqlite3.Connection, number: int) -> None:
     connection.execute(
         "UPDATE runs SET state = 'interrupted', text = ?, reasoning = ?, delta_count = ?, ended_at = ?, total_s = ?"
         " WHERE number = ?",
-        (clean(text, ()), clean(reasoning, ()), count, last, took.total_seconds(), number),
+        (clean(text, None), clean(reasoning, None), count, last, took.total_seconds(), number),
     )
     connection.execute("DELETE FROM text_parts WHERE run = ?", (number,))

@@ -6,10 +6,13 @@ has come. A call for each token, with its size counted, made streaming 60 % dear
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from vig_notebook.render import MaskedStream
 from vig_notebook.run import RunState
-from vig_notebook.store.rows import REPLAYED, clean, end_columns, now, request_columns, secrets_of, start_columns
+from vig_notebook.settings import key_begins
+from vig_notebook.store.rows import REPLAYED, clean, end_columns, now, request_columns, start_columns
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,8 +25,45 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder"]
 
-_LONGEST_WORD: Final = 256
-"""A word that is not whole waits for its end, so that no key is cut in two and missed; longer is no word."""
+_LATE_S: Final = 1.0
+"""A row that could only be written this long after the start has the text that has come meanwhile at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """What of a run is in the log.
+
+    Attributes:
+        request: The request and the server of its row; None where it has none.
+        deltas: How many deltas its text has.
+        has_parts: Whether some text is there in parts.
+        ended: Whether its end is there.
+    """
+
+    request: object = None
+    deltas: int = 0
+    has_parts: bool = False
+    ended: bool = False
+
+
+class _Growing:
+    """A text that is saved as it comes. Where its end may be the beginning of a key, that waits for the rest.
+
+    Attributes:
+        unsaved: What has come and is not in the log.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._masked = MaskedStream(
+            lambda text: clean(text, run.endpoint.api_key), lambda text: key_begins(text, run.endpoint.api_key)
+        )
+        self._taken = 0
+        self.unsaved = ""
+
+    def take(self, text: str) -> None:
+        """Take the text as far as it has come."""
+        self.unsaved += self._masked.feed(text[self._taken :])
+        self._taken = len(text)
 
 
 class Recorder:
@@ -31,6 +71,11 @@ class Recorder:
 
     `start` and `finish` only leave word here and never wait. The log's thread calls `save` inside a
     transaction, and `saved` when that was committed; until then everything is kept for the next try.
+
+    Attributes:
+        finished: Whether the run has ended.
+        queued: Whether it waits for the log's thread.
+        forgotten: Whether it is not to be saved any further.
     """
 
     def __init__(self, wake: Callable[[Recorder], None], repeats: Repeats, *, log_prompts: bool = True) -> None:
@@ -38,13 +83,10 @@ class Recorder:
         self._repeats = repeats
         self._log_prompts = log_prompts
         self._run: Run | None = None
+        self._saved = self._next = _Saved()
+        self._texts: tuple[_Growing, _Growing] | None = None  # the text and the reasoning
         self.finished = False
-        self._saved_deltas = self._next_deltas = 0
-        self._saved_chars = self._next_chars = (0, 0)  # of text and reasoning, in committed parts
-        self._saved_request: object = None
-        self._next_request: object = None
         self.queued = False
-        self.ended = False
         self.forgotten = False
 
     # The streaming thread.
@@ -76,14 +118,21 @@ class Recorder:
         return run is not None and run.state is RunState.DONE and REPLAYED not in run.labels
 
     @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to save, ever."""
+        return self._saved.ended
+
+    @property
     def urgent(self) -> bool:
         """Whether there is more to save than text: the beginning or the end."""
-        return self._saved_request is None or self.finished
+        return not self.ended and (self.finished or (self._saved.request is None and not self.forgotten))
 
     @property
     def waiting(self) -> bool:
         """Whether there is something to save."""
-        return self.urgent or (self._run is not None and self._run.delta_count != self._saved_deltas)
+        if self.urgent or self.forgotten or self._run is None:
+            return self.urgent
+        return self._run.delta_count != self._saved.deltas
 
     def save(self, connection: sqlite3.Connection, process: Process, *, text: bool = True) -> None:
         """Write what is not yet in the log. Changes nothing here that a second try would need.
@@ -93,36 +142,37 @@ class Recorder:
             process: This process.
             text: Write the text of a run that goes on as well.
         """
-        run, self.ended = self._run, self.finished
+        run, saved, ended = self._run, self._saved, self.finished
+        self._next = replace(saved, ended=ended)
         if run is None or self.forgotten:
             return
-        self._next_request = (run.request, run.endpoint)
-        if self._saved_request is None:
-            _insert(connection, self._first_row(run, process))
-            if self.ended:
-                return
-        elif self._saved_request != self._next_request:
-            _update(connection, run.id, request_columns(run, log_prompts=self._logs_prompts(run)))
-        if self.ended:
+        request = (run.request, run.endpoint)
+        self._next = replace(self._next, request=request)
+        if saved.request is None:
+            _insert(connection, self._first_row(run, process, ended=ended))
+        elif ended:
             self._save_end(connection, run)
-        elif text:
+        elif saved.request != request:
+            _update(connection, run.id, request_columns(run, log_prompts=self._logs_prompts(run)))
+        if not ended and (text or (saved.request is None and run.elapsed_s > _LATE_S)):
             self._save_part(connection, run)
 
     def saved(self) -> None:
         """Take note that what `save` wrote was committed."""
-        self._saved_request, self._saved_deltas = self._next_request, self._next_deltas
-        self._saved_chars = self._next_chars
+        if self._next.deltas != self._saved.deltas:
+            for growing in self._texts or ():
+                growing.unsaved = ""
+        self._saved = self._next
 
     def lost(self) -> None:
         """Begin again in another file: the one with the row is no longer there."""
-        self._saved_request = None
-        self._saved_deltas = self._next_deltas = 0
-        self._saved_chars = self._next_chars = (0, 0)
+        self._saved = self._next = _Saved()
+        self._texts = None
 
-    def _first_row(self, run: Run, process: Process) -> Columns:
+    def _first_row(self, run: Run, process: Process, *, ended: bool) -> Columns:
         log_prompts = self._logs_prompts(run)
         row = start_columns(run, process, log_prompts=log_prompts) | request_columns(run, log_prompts=log_prompts)
-        return {**row, **self._end(run)} if self.ended else row
+        return {**row, **self._end(run)} if ended else row
 
     def _end(self, run: Run) -> Columns:
         identity = self._repeats.identity(run) if self.answered else None
@@ -132,32 +182,35 @@ class Recorder:
         return self._log_prompts and run.endpoint.log_prompts
 
     def _save_end(self, connection: sqlite3.Connection, run: Run) -> None:
-        _update(connection, run.id, self._end(run))
-        if self._saved_chars != (0, 0):
+        # In a chat the request was made when the turn before had ended.
+        request = (
+            {}
+            if self._saved.request == self._next.request
+            else request_columns(run, log_prompts=self._logs_prompts(run))
+        )
+        _update(connection, run.id, request | self._end(run))
+        if self._saved.has_parts:
             connection.execute("DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run.id,))
 
     def _save_part(self, connection: sqlite3.Connection, run: Run) -> None:
-        self._next_deltas = run.delta_count  # counted first: what comes meanwhile is looked at once more
-        text, reasoning = self._saved_chars
-        whole, part = _whole_words(run.text_so_far[text:]), _whole_words(run.reasoning_so_far[reasoning:])
-        self._next_chars = (text + len(whole), reasoning + len(part))
-        if whole or part:
-            secrets = secrets_of(run)
+        deltas = run.delta_count  # counted first: what comes meanwhile is looked at once more
+        if deltas == self._saved.deltas:
+            return
+        if self._texts is None:
+            self._texts = (_Growing(run), _Growing(run))
+        text, reasoning = self._texts
+        text.take(run.text_so_far)
+        reasoning.take(run.reasoning_so_far)
+        self._next = replace(self._next, deltas=deltas)
+        if text.unsaved or reasoning.unsaved:
             connection.execute(
                 "INSERT INTO text_parts (run, written_at, text, reasoning, delta_count)"
                 " SELECT number, ?, ?, ?, ? FROM runs WHERE id = ?",
-                (now(), clean(whole, secrets), clean(part, secrets), self._next_deltas, run.id),
+                (now(), text.unsaved, reasoning.unsaved, deltas, run.id),
             )
-            if self._saved_chars == (0, 0):
+            if not self._saved.has_parts:
                 connection.execute("UPDATE runs SET state = 'streaming' WHERE id = ?", (run.id,))
-
-
-def _whole_words(text: str) -> str:
-    """Leave out a last word that may go on. A key has no blank, and nothing beyond ASCII."""
-    for index in range(len(text) - 1, max(len(text) - _LONGEST_WORD, 0) - 1, -1):
-        if not "!" <= text[index] <= "~":
-            return text[: index + 1]
-    return text if len(text) > _LONGEST_WORD else ""
+            self._next = replace(self._next, has_parts=True)
 
 
 def _insert(connection: sqlite3.Connection, row: Columns) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from vig_notebook.settings import mask
+from vig_notebook.settings import masked
 from vig_notebook.store.identity import question_of, server_of, to_json
 from vig_notebook.wire.completion import Timings
 from vig_notebook.wire.text import well_formed
@@ -27,7 +27,6 @@ __all__ = [
     "end_columns",
     "now",
     "request_columns",
-    "secrets_of",
     "spelled",
     "start_columns",
 ]
@@ -52,14 +51,9 @@ def spelled(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def clean(text: str, secrets: tuple[Secret, ...]) -> str:
-    """Take keys out, and lone surrogates, which SQLite cannot hold."""
-    return well_formed(mask(text, *secrets)) if text else text
-
-
-def secrets_of(run: Run) -> tuple[Secret, ...]:
-    """The keys that this run knows."""
-    return (run.endpoint.api_key,) if run.endpoint.api_key else ()
+def clean(text: str, key: Secret | None) -> str:
+    """Take keys out, that of the run itself whatever it looks like, and lone surrogates, which SQLite cannot hold."""
+    return well_formed(masked(text, key)) if text else text
 
 
 def start_columns(run: Run, process: Process, *, log_prompts: bool) -> Columns:
@@ -82,8 +76,8 @@ def start_columns(run: Run, process: Process, *, log_prompts: bool) -> Columns:
 def request_columns(run: Run, *, log_prompts: bool) -> Columns:
     """Columns of the request and the server; in a chat they change until the turn before has ended."""
     question = question_of(run.request, run.endpoint)
-    secrets = secrets_of(run)
-    messages = _clean_json(question.messages, secrets)
+    key = run.endpoint.api_key
+    messages = _clean_json(question.messages, key)
     params = dict(question.params) if question.seed is None else {**question.params, "seed": question.seed}
     return {
         "base_url": server_of(run.endpoint),
@@ -91,13 +85,13 @@ def request_columns(run: Run, *, log_prompts: bool) -> Columns:
         "model": question.model,
         "prompt": _last_words(messages) if log_prompts else None,
         "messages": _spell(messages) if log_prompts else None,
-        "parameters": _spell(_clean_json(params, secrets)),
+        "parameters": _spell(_clean_json(params, key)),
     }
 
 
 def end_columns(run: Run, identity: Identity | None, *, log_prompts: bool) -> Columns:
     """Columns that are known when the run has ended; without an identity it is none to answer from."""
-    secrets = secrets_of(run)
+    key = run.endpoint.api_key
     return {
         "state": run.state.lower(),
         "ended_at": now(),
@@ -105,34 +99,41 @@ def end_columns(run: Run, identity: Identity | None, *, log_prompts: bool) -> Co
         "key": identity.key if identity else None,
         "any_server_key": identity.any_server_key if identity else None,
         "error_kind": run.error.kind if run.error else None,
-        "error": clean(str(run.error), secrets) if run.error else None,
-        **_completion_columns(run.completion, secrets),
+        "error": clean(str(run.error), key) if run.error else None,
+        **_completion_columns(run.completion, key),
     }
 
 
 def _labels(run: Run, *, log_prompts: bool) -> dict[str, str]:
     """The labels, without those that have the prompt in them where it is not logged."""
-    kept = {name: value for name, value in run.labels.items() if log_prompts or name not in _PROMPTS}
-    return {name: clean(value, secrets_of(run)) for name, value in kept.items()}
+    labels = dict(run.labels)  # at once: whoever reads the answer from a record adds one
+    kept = {name: value for name, value in labels.items() if log_prompts or name not in _PROMPTS}
+    return {name: clean(value, run.endpoint.api_key) for name, value in kept.items()}
 
 
-def _completion_columns(completion: Completion, secrets: tuple[Secret, ...]) -> Columns:
+def _completion_columns(completion: Completion, key: Secret | None) -> Columns:
     usage = completion.usage
-    return {
-        "text": clean(completion.text, secrets),
-        "reasoning": clean(completion.reasoning, secrets),
-        "refusal": clean(completion.refusal, secrets) if completion.refusal else None,
+    texts = {
+        "text": completion.text,
+        "reasoning": completion.reasoning,
+        "refusal": completion.refusal or None,
         "finish_reason": completion.finish_reason,
-        "tool_calls": _spell(_clean_json(completion.tool_calls, secrets)) if completion.tool_calls else None,
-        "choices": _spell(_clean_json(completion.choices, secrets)) if len(completion.choices) > 1 else None,
-        "delta_count": completion.delta_count,
-        "extra": _spell(_clean_json(completion.extra, secrets)) if completion.extra else None,
-        "usage": _spell(usage.to_dict()) if usage else None,
-        "tokens_in": usage.prompt_tokens if usage else None,
-        "tokens_out": usage.completion_tokens if usage else None,
         "answer_id": completion.id,
         "answer_model": completion.model,
         "request_id": completion.request_id,
+    }
+    values = {
+        "tool_calls": completion.tool_calls,
+        "choices": completion.choices if len(completion.choices) > 1 else None,
+        "extra": completion.extra,
+        "usage": usage.to_dict() if usage else None,
+    }
+    return {
+        **{name: text if text is None else clean(text, key) for name, text in texts.items()},
+        **{name: _spell(_clean_json(value, key)) if value else None for name, value in values.items()},
+        "delta_count": completion.delta_count,
+        "tokens_in": usage.prompt_tokens if usage else None,
+        "tokens_out": usage.completion_tokens if usage else None,
         **{time.name: getattr(completion.timings, time.name) for time in _TIMES},
     }
 
@@ -141,18 +142,18 @@ def _spell(value: object) -> str:
     return to_json(value).decode()
 
 
-def _clean_json(value: object, secrets: tuple[Secret, ...]) -> object:
+def _clean_json(value: object, key: Secret | None) -> object:
     """Clean every text in a value; before it is encoded, because an escaped quote would hide a key."""
-    return _clean_plain(msgspec.json.decode(to_json(value)), secrets)
+    return _clean_plain(msgspec.json.decode(to_json(value)), key)
 
 
-def _clean_plain(value: object, secrets: tuple[Secret, ...]) -> object:
+def _clean_plain(value: object, key: Secret | None) -> object:
     if isinstance(value, str):
-        return clean(value, secrets)
+        return clean(value, key)
     if isinstance(value, list):
-        return [_clean_plain(item, secrets) for item in value]
+        return [_clean_plain(item, key) for item in value]
     if isinstance(value, dict):
-        return {name: _clean_plain(item, secrets) for name, item in value.items()}
+        return {clean(name, key): _clean_plain(item, key) for name, item in value.items()}
     return value
 
 

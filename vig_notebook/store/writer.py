@@ -9,6 +9,7 @@ any thread ──────── call(function) ──┴─> bounded queue �
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import queue
 import threading
@@ -45,6 +46,8 @@ T = TypeVar("T")
 
 _Call: TypeAlias = Callable[[Keeper], None]
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 
 class Writer:
     """Owner of the thread, a daemon named `vig-log`. It lives until `close`, at the latest to the program's end."""
@@ -67,6 +70,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Recorder | _Call | None] = queue.SimpleQueue()
         self._taken: deque[_Call] = deque()
         self._thread: threading.Thread | None = None
+        self._no_thread: str | None = None
         self._next_save_s = 0.0
         self._crowded = False
 
@@ -75,17 +79,25 @@ class Writer:
         """What a person should know about the log, or None."""
         if self._crowded:
             return f"Some runs are not saved: more than {MAX_QUEUED} waited for the run log"
-        return self._keeper.warning
+        return self._no_thread or self._keeper.warning
 
     def start(self) -> None:
-        """Start the thread, if it does not run yet. A forked child has no thread and begins anew."""
+        """Start the thread, if it does not run yet. A forked child has no thread and begins anew.
+
+        Where the system gives none, `warning` says so, and the next start tries again.
+        """
         if self._pid != os.getpid():
             self._inherited.append(self._keeper)  # SQLite: a child must not even close its parent's file
             self._begin()
         with self._lock:
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._main, name="vig-log", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._main, name="vig-log", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    self._no_thread = f"Runs are not saved yet: the run log gets no thread ({error})"
+                    return
+                self._thread, self._no_thread = thread, None
                 atexit.register(self.close)
 
     def wake(self, recorder: Recorder) -> None:
@@ -112,22 +124,29 @@ class Writer:
         """Do something with the keeper on the thread of the log.
 
         Raises:
-            ConfigError: The log is closed.
+            ConfigError: The log is closed, or has no thread.
         """
         self.start()
         with self._lock:  # so that nothing comes after the None of `close`
             if self._closed:
                 raise ConfigError("The run log is closed", advice="Make a new Store.")
+            if self._no_thread is not None:
+                raise ConfigError("The run log cannot be read", seen=self._no_thread, advice="Try again later.")
             self._queue.put(action)
 
     def close(self, limit_s: float = CLOSE_LIMIT_S) -> None:
-        """Save what waits and end the thread; waits for it at most so long. A second call only waits."""
+        """Save what waits and end the thread; waits for it at most so long. A second call only waits.
+
+        What could not be saved until then is said in the log of the program, on standard error by default.
+        """
         with self._lock:
             if self._thread is not None and not self._closed:
                 self._queue.put(None)
-            self._closed = True
+            first, self._closed = not self._closed, True
         if self._thread not in {None, threading.current_thread()} and self._pid == os.getpid():
             self._thread.join(limit_s)
+            if first and limit_s and (self._thread.is_alive() or self._keeper.failed):
+                _LOGGER.warning("The last runs are not saved. %s", self._keeper.warning or "The run log is busy")
 
     # The thread of the log.
 
@@ -163,6 +182,8 @@ class Writer:
         if not going_on or self._is_past(self._next_save_s):
             self._next_save_s = time.monotonic() + self._flush_interval_s
             self._keeper.save()
+            if not going_on and self._keeper.failed:
+                self._keeper.save()  # the last try, which `close` still waits for
         elif recorders and not self._keeper.failed:
             self._keeper.save(text=False)
         if not going_on or self._is_past(self._keeper.tape_due_s):
@@ -183,7 +204,8 @@ class Writer:
             while item is not None:
                 if isinstance(item, Recorder):
                     item.queued = False
-                    recorders.append(item)
+                    if not item.ended:  # its end was seen, and saved, before the word of it came
+                        recorders.append(item)
                 else:
                     self._taken.append(item)
                 left_s = 0.0 if self._taken else gathered_s - time.monotonic()  # whoever asks does not wait
