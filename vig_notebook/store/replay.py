@@ -12,7 +12,6 @@ import msgspec
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.settings import mask
-from vig_notebook.store.identity import identity_of
 from vig_notebook.store.log import Store
 from vig_notebook.store.rows import REPLAYED
 from vig_notebook.wire.accumulate import CompletionBuilder, Timings
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     from vig_notebook.run import Run
     from vig_notebook.settings import Endpoint
-    from vig_notebook.store.identity import Identity
     from vig_notebook.store.records import Record
     from vig_notebook.wire.accumulate import Completion
     from vig_notebook.wire.chat import ChatCompletionChunk, ChatRequest
@@ -96,32 +94,6 @@ class Replay:
             self._store.repeats.give_back(run)
             raise self._missing(run.request, run.endpoint)
         return None
-
-    def completion(self, request: ChatRequest, endpoint: Endpoint, *, repeat: int = 0) -> Completion | None:
-        """Give the recorded answer to a request, or None. Waits for the log: not for the streaming thread.
-
-        Args:
-            request: What would be sent.
-            endpoint: To whom.
-            repeat: How often the same came before.
-
-        Raises:
-            ConfigError: The mode is "only" and there is no such answer.
-        """
-        if self.mode == "off":
-            return None
-        identity = identity_of(request, endpoint, repeat=repeat)
-        record = self._record(identity, any_server=self._takes_any_server(endpoint))
-        if record is None and self.mode == "only":
-            raise self._missing(request, endpoint)
-        return record.completion() if record else None
-
-    def _record(self, identity: Identity, *, any_server: bool) -> Record | None:
-        record = self._store.find(identity.key)
-        if record is None and any_server:
-            key = identity.any_server_key
-            record = self._store.find_soon([key], any_server=True).result().get(key)
-        return record
 
     def _takes_any_server(self, endpoint: Endpoint) -> bool:
         return self.mode == "only" or endpoint.kind in _STAND_INS
