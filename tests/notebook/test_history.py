@@ -274,6 +274,9 @@ def test_resume_says_how_what_was_cut_off_is_asked_again(person: Person) -> None
     assert person.say("resume") == "Nothing was interrupted.\n"
     person.ask("one")
     default_store()._ask(lambda log: log.execute("UPDATE runs SET state = 'interrupted'"))
+    assert person.say("resume").endswith(f"%vigthoria rerun {newest()[:8]} asks it again.\n")
+    person.ask("Another")
+    default_store()._ask(lambda log: log.execute("UPDATE runs SET state = 'interrupted'"))
     assert person.say("resume").endswith(f"%vigthoria rerun {newest()[:8]} asks the first again.\n")
     default_store()._ask(lambda log: log.execute("""UPDATE runs SET labels = '{"experiment": "x"}'"""))
     assert person.say("resume").endswith("An experiment that is run again asks only what it lacks.\n")
@@ -315,6 +318,23 @@ def test_kernel_killed_mid_stream_is_interrupted_in_the_next(kernel: Kernel, mon
     connection = sqlite3.connect(path)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+@pytest.mark.parametrize("notebook", ["/home/ada/work/talk.ipynb", r"C:\Users\ada\talk.ipynb", "talk.ipynb"])
+def test_show_names_the_notebook_and_not_its_folders(person: Person, notebook: str) -> None:
+    person.ask("Hello")
+    default_store()._ask(lambda log: log.execute("UPDATE runs SET notebook = ?", (notebook,)))
+    shown = person.say(f"show {newest()[:8]}")
+    assert ", in talk.ipynb: Hello" in shown
+    assert "ada" not in shown
+
+
+def test_history_says_what_is_wrong_with_the_log(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIG_LOG", "/proc/nowhere/runs.sqlite")
+    person.ask("Hello")
+    shown = person.say("history")
+    assert "Hello" in shown
+    assert shown.endswith("history lasts as long as the kernel.\n")
 
 
 def test_cell_of_a_kernel_is_named_in_the_log(kernel: Kernel) -> None:

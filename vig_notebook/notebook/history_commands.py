@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["STATES", "Parser", "find_run", "run_history", "run_rerun", "run_resume", "run_show", "shown_runs"]
 
 STATES = ("done", "stopped", "failed", "interrupted", "streaming", "connecting", "queued")
+_FOLDERS = r"[/\\]"
 LIMIT = 20
 """Runs of a history, unless more are asked for: a page."""
 
@@ -136,9 +138,11 @@ def run_resume(_magic: Defaults, words: list[str]) -> None:
     records = default_store().search(state="interrupted", limit=LIMIT)
     note = "Nothing was interrupted."
     if records:
+        first, one = records[0].id[:ID_LENGTH], len(records) == 1
         note = (
-            f"Interrupted when their kernel ended; the text up to then is kept (%vigthoria show ID). Nothing is asked "
-            f"again by itself: %vigthoria rerun {records[0].id[:ID_LENGTH]} asks the first again."
+            f"Interrupted when {'its' if one else 'their'} kernel ended; the text up to then is kept (%vigthoria show "
+            f"{first if one else 'ID'}). Nothing is asked again by itself: %vigthoria rerun {first} asks "
+            f"{'it' if one else 'the first'} again."
         )
         if any("experiment" in (record.labels or {}) for record in records):
             note += " An experiment that is run again asks only what it lacks."
@@ -166,7 +170,8 @@ def shown_runs() -> list[str]:
 
 def _display(records: list[Record], note: str) -> None:
     engine().kept["shown runs"] = [record.id[:ID_LENGTH] for record in records]
-    display(table_bundle(records, note), raw=True)
+    warning = default_store().warning
+    display(table_bundle(records, f"{note} {warning}." if warning else note), raw=True)
 
 
 def _history_note(records: list[Record], limit: int, *, narrow: bool) -> str:
@@ -181,7 +186,8 @@ def _history_note(records: list[Record], limit: int, *, narrow: bool) -> str:
 
 
 def _place(found: Record) -> str:
-    return f", in {mask(found.notebook)}" if found.notebook else ""
+    # The name alone: this is saved in a notebook, and folders say who a person is.
+    return f", in {mask(re.split(_FOLDERS, found.notebook)[-1])}" if found.notebook else ""
 
 
 def _model(found: Record, server: dict[str, Any]) -> str | None:

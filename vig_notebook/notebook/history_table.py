@@ -28,7 +28,7 @@ LONGEST = 160
 PLAIN_LONGEST = 44
 """The same in plain text, so that a row fits into a terminal of 120 columns beside the rest."""
 
-_MARKS = re.compile(r"[|*#`]+|[-:]{3,}")
+_MARKS = re.compile(r"(?m:^ {0,3}>+)|[|*#`]+|[-:]{3,}")
 """Marks of Markdown that are noise on one line."""
 
 ID_LENGTH = 8
