@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,10 @@ from vig_notebook.errors import ConfigError
 from vig_notebook.run import Run
 from vig_notebook.store import Store, opening
 from vig_notebook.store.keeper import MAX_KEPT, Keeper
+from vig_notebook.store.recorder import Recorder
+
+if TYPE_CHECKING:
+    from vig_notebook.store.processes import Process
 
 
 def mode(path: Path) -> int:
@@ -315,6 +320,25 @@ def test_file_that_was_deleted_is_made_again_with_the_run_that_goes_on(store: St
     store.flush()
     assert [record.text for record in store.search()] == ["lost? " + "x " * 4096]
     assert store.warning == f"The run log {path} was deleted or replaced: a new one was begun"
+
+
+class Odd(Recorder):
+    """The recorder of a run that nothing can be made of."""
+
+    def save(self, connection: sqlite3.Connection, process: Process, *, text: bool = True) -> None:
+        raise RuntimeError("no such thing")
+
+
+def test_run_that_cannot_be_saved_is_left_out_and_said(store: Store) -> None:
+    recorder = Odd(store._wake, store.repeats)
+    store._writer.start()
+    run = Run(request("odd"), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    keep(store, "beside it")
+    assert [record.prompt for record in store.search()] == ["beside it"]
+    assert store.warning == f"Run {run.id[:8]} is not saved: no such thing"
+    keep(store, "after it")
+    assert len(store.search()) == 2
 
 
 def test_calls_that_come_when_the_thread_has_ended_are_refused(store: Store) -> None:

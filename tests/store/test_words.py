@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.store.runs import SERVER, come, keep, request
 from vig_notebook.run import Run
+from vig_notebook.store.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +45,28 @@ def test_words_of_many_runs_are_indexed_at_once(store: Store, monkeypatch: pytes
         keep(store, f"run {number}")
         assert unindexed(store) == number % 3
     assert len(store.search("run")) == 7
+
+
+def test_words_that_cannot_be_indexed_are_no_failure_to_save(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vig_notebook.store.opening.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("vig_notebook.store.keeper.MAX_UNINDEXED", 1)
+    store.flush()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+
+        class Locking(Recorder):
+            def saved(self) -> None:
+                super().saved()
+                other.execute("BEGIN IMMEDIATE")
+
+        run = Run(request("a lighthouse"), SERVER)
+        Locking(store._wake, store.repeats).finish(run)
+        store.flush()
+        assert store.warning is None
+        other.execute("ROLLBACK")
+    assert len(store.search("lighthouse")) == 1
+    checked(store)
 
 
 def test_run_that_was_found_while_it_went_on_is_indexed_again(store: Store) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 from copy import copy
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from vig_notebook.errors import ConfigError, VigthoriaError
+from vig_notebook.errors import ConfigError
 from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_locked, open_log, set_aside
 from vig_notebook.store.schema import transaction
@@ -30,9 +30,6 @@ __all__ = ["MAX_KEPT", "MAX_UNINDEXED", "Keeper"]
 
 MAX_KEPT: Final = 1000
 """Ended runs that are kept for a log which cannot be written; with a few kB each they are no burden."""
-
-_UNSAYABLE: Final = (TypeError, ValueError, OverflowError, RecursionError, VigthoriaError)
-"""What a request raises that JSON or SQLite cannot say."""
 
 MAX_UNINDEXED: Final = 200
 """Runs whose words wait to be indexed: a search indexes so many in some 10 ms, and more at once are hardly cheaper."""
@@ -88,7 +85,7 @@ class Keeper:
             self._save(waiting, text=text)
         except sqlite3.OperationalError as error:
             self._fail(error)
-        except (sqlite3.Error, OSError, *_UNSAYABLE) as error:
+        except Exception as error:  # noqa: BLE001  whatever one run has in it, the others are saved
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 self._set_aside()
             self._save_one_by_one(waiting)
@@ -159,7 +156,8 @@ class Keeper:
             self._done(recorder)
         if self._unindexed >= MAX_UNINDEXED:
             self._unindexed = 0
-            index_words(log.connection)
+            with contextlib.suppress(sqlite3.Error):  # all is saved; who searches will index, or say why not
+                index_words(log.connection)
         if self.failed:
             self.failed, self._warning = False, log.warning
 
@@ -179,8 +177,8 @@ class Keeper:
             except sqlite3.OperationalError as error:
                 self._fail(error)
                 return
-            except (sqlite3.Error, OSError, *_UNSAYABLE) as error:
-                self._warning = f"Run {recorder.run_id[:8]} is not saved: {error}"
+            except Exception as error:  # noqa: BLE001  of this run alone
+                self._warning = f"Run {recorder.run_id[:8]} is not saved: {str(error) or repr(error)}"
                 recorder.forgotten = True
 
     def _opened(self) -> Opened:
