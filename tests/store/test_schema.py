@@ -11,6 +11,7 @@ from tests.store.runs import keep
 from vig_notebook.store import Store, schema, words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -142,3 +143,34 @@ def test_transaction_that_fails_is_rolled_back(store: Store) -> None:
         with pytest.raises(ValueError, match="stop"):
             store._ask(lambda c, r=rolled_back: fail(c, rolled_back=r))  # type: ignore[misc]
     assert len(store.search()) == 1
+
+
+def test_file_that_another_program_writes_can_be_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.store.opening.BUSY_TIMEOUT_S", 0.01)
+    first = Store(path)
+    keep(first, "Hi")
+    first.close()
+    connection = other(path)
+    connection.execute("BEGIN IMMEDIATE")
+    second = Store(path)
+    assert [record.prompt for record in second.search()] == ["Hi"]
+    assert second.warning is None
+    second.close()
+    connection.close()
+
+
+def test_tables_and_index_that_another_program_made_meanwhile_are_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    first, second = other(path), other(path)
+    for step in (lambda c: schema.prepare(c, "the log"), words.keep_word_index):
+
+        def made_meanwhile(statement: str, step: Callable[[sqlite3.Connection], None] = step) -> None:
+            if statement == "BEGIN IMMEDIATE":
+                first.set_trace_callback(None)
+                step(second)
+
+        first.set_trace_callback(made_meanwhile)
+        step(first)
+    assert words.has_word_index(first)
+    for connection in (first, second):
+        connection.close()

@@ -108,21 +108,32 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def prepare(connection: sqlite3.Connection, name: str) -> None:
     """Make an empty file a run log, or bring an older one forward. `name` is for the sentences.
 
+    One that needs neither is only read: it can be opened while another program writes, or when the disk is full.
+
     Raises:
         ConfigError: The file is another program's, or was written by a newer version.
         sqlite3.Error: The file cannot be read or written.
     """
-    with transaction(connection):
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        _refuse_foreign(connection, name, version)
+    if _marks(connection) == (APPLICATION_ID, len(MIGRATIONS)):
+        return
+    with transaction(connection):  # and look again: another program may have been faster
+        _, version = _marks(connection)
+        _refuse_foreign(connection, name)
         for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
             _run_script(connection, step)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-def _refuse_foreign(connection: sqlite3.Connection, name: str, version: int) -> None:
-    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
+    """What program wrote the file, and in which version of its tables."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _refuse_foreign(connection: sqlite3.Connection, name: str) -> None:
+    application, version = _marks(connection)
     tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application != APPLICATION_ID and (tables or application or version):
         raise ConfigError(

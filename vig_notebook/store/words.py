@@ -52,12 +52,13 @@ def keep_word_index(connection: sqlite3.Connection) -> None:
 
     An index that went without its triggers for a while is built anew.
     """
-    has = has_word_index(connection)
-    if has == _fts5(connection):
+    fts5 = _fts5(connection)
+    if has_word_index(connection) == fts5:
         return
     with transaction(connection):
-        for statement in map("DROP TRIGGER IF EXISTS {}".format, _TRIGGERS) if has else _WORD_INDEX:
-            connection.execute(statement)
+        if has_word_index(connection) != fts5:  # another program may have been faster
+            for statement in _WORD_INDEX if fts5 else map("DROP TRIGGER IF EXISTS {}".format, _TRIGGERS):
+                connection.execute(statement)
 
 
 def has_word_index(connection: sqlite3.Connection) -> bool:
