@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tests.store.runs import SERVER, ask, come, eventually, keep, request
 from vig_notebook.errors import ConfigError
 from vig_notebook.run import Run
 from vig_notebook.store import Store, opening
+from vig_notebook.store.aside import set_aside
 from vig_notebook.store.keeper import MAX_KEPT, Keeper
 from vig_notebook.store.recorder import Recorder
 
@@ -175,6 +177,124 @@ def test_file_damaged_while_a_run_goes_on_is_set_aside_and_the_run_is_kept(store
     assert len(list(path.parent.glob("runs.sqlite.damaged-*"))) >= 1
 
 
+@pytest.mark.parametrize("noticed", ["by the next search", "at the end"])
+def test_file_that_took_the_place_of_the_log_is_left_whole(tmp_path: Path, path: Path, noticed: str) -> None:
+    backup = Store(tmp_path / "backup.sqlite")
+    for number in range(40):
+        keep(backup, f"backup {number}", "words " * 200)
+    backup.close()
+    store = Store(path)
+    for number in range(10):
+        keep(store, f"live {number}", "words " * 200)
+    store.flush()
+    (tmp_path / "backup.sqlite").replace(path)
+    if noticed == "by the next search":
+        assert len(store.search("backup", limit=None)) == 40
+        assert store.warning == f"The run log {path} was replaced: runs go on in the file that is there now"
+        keep(store, "after")
+    store.close()
+    assert {name.suffix for name in path.parent.glob("*.replaced-*")} != set()
+    again = Store(path)
+    assert len(again.search("backup", limit=None)) == 40
+    assert again._ask(lambda c: c.execute("PRAGMA integrity_check").fetchone()[0]) == "ok"
+    again.close()
+
+
+def test_side_files_that_another_program_uses_are_left_where_they_are(tmp_path: Path, path: Path) -> None:
+    backup = Store(tmp_path / "backup.sqlite")
+    keep(backup, "backup")
+    backup.close()
+    store = Store(path)
+    keep(store, "live")
+    store.flush()
+    (tmp_path / "backup.sqlite").replace(path)
+    hold = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM runs').fetchall();"
+        " print('open', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        store.close()
+        assert path.with_name(path.name + "-wal").exists()
+        assert list(path.parent.glob("*.replaced-*")) == []
+        process.communicate("")
+
+
+def test_second_log_on_the_file_leaves_the_first_its_locks(store: Store, path: Path) -> None:
+    keep(store, "Hi")
+    store.flush()
+    second = Store(path)
+    second.flush()
+    read = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM runs'); c.close()"
+    subprocess.run([sys.executable, "-c", read, str(path)], check=True, timeout=60)
+    assert path.with_name(path.name + "-wal").exists()
+    second.close()
+
+
+def test_new_log_of_another_kernel_is_not_set_aside(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all, " * 100)
+    damaged = path.stat().st_ino
+    first = Store(path)
+    keep(first, "Hi")
+    first.flush()
+    assert set_aside(path, damaged) is None
+    assert len(first.search()) == 1
+    assert len(list(path.parent.glob("*.damaged-*"))) == 1
+    first.close()
+
+
+def test_file_of_a_user_is_refused_and_left_alone(tmp_path: Path) -> None:
+    notebook = tmp_path / "work.ipynb"
+    notebook.write_text('{"cells": []}' * 50)
+    store = Store(notebook)
+    keep(store, "not logged")
+    with pytest.raises(ConfigError) as refused:
+        store.search()
+    assert str(refused.value) == f"The run log is no SQLite file: {notebook}. Name a .sqlite file, or a new one."
+    store.close()
+    assert notebook.read_text() == '{"cells": []}' * 50
+    assert [file.name for file in tmp_path.glob("work*")] == ["work.ipynb"]
+
+
+def test_damaged_log_of_another_name_is_told_by_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "runs.log"
+    path.write_bytes(b"SQLite format 3\0" + b"\x07" * 5000)
+    store = Store(path)
+    keep(store, "Hi")
+    assert len(store.search()) == 1
+    assert len(list(tmp_path.glob("runs.log.damaged-*"))) == 1
+    store.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="makes a small disk")
+def test_disk_that_is_full_when_the_log_is_opened_is_tried_again(path: Path) -> None:
+    path.parent.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(path.parent)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("may not mount a disk")
+    try:
+        first = Store(path)
+        keep(first, "before")
+        first.close()
+        with suppress(OSError), (path.parent / "fill").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        store = Store(path, flush_interval_s=0.01)
+        keep(store, "meanwhile")
+        assert eventually(lambda: "cannot be written (" in str(store.warning))
+        with pytest.raises(ConfigError, match=r"The run log cannot be read: .*\. Make room on the disk, or try again"):
+            store.search()
+        (path.parent / "fill").unlink()
+        assert eventually(lambda: store.warning is None)
+        assert [record.prompt for record in store.search()] == ["meanwhile", "before"]
+        store.close()
+    finally:
+        subprocess.run(["umount", str(path.parent)], check=True)
+
+
 def test_file_found_damaged_by_a_search_is_set_aside(store: Store, path: Path) -> None:
     keep(store, "before")
     store.flush()
@@ -319,7 +439,7 @@ def test_file_that_was_deleted_is_made_again_with_the_run_that_goes_on(store: St
     come(run, "x " * 4096)
     store.flush()
     assert [record.text for record in store.search()] == ["lost? " + "x " * 4096]
-    assert store.warning == f"The run log {path} was deleted or replaced: a new one was begun"
+    assert store.warning == f"The run log {path} was deleted: a new one was begun"
 
 
 class Odd(Recorder):

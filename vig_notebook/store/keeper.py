@@ -12,8 +12,9 @@ from copy import copy
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from vig_notebook.errors import ConfigError
+from vig_notebook.store.aside import set_aside
 from vig_notebook.store.interrupted import mark_interrupted
-from vig_notebook.store.opening import is_damage, is_locked, open_log, set_aside
+from vig_notebook.store.opening import is_damage, is_disk_trouble, is_locked, open_log
 from vig_notebook.store.schema import transaction
 from vig_notebook.store.taping import Tape
 from vig_notebook.store.words import index_words
@@ -121,7 +122,7 @@ class Keeper:
             self.write_tape()
         finally:
             if self._log is not None:
-                self._log.connection.close()
+                self._log.close()
                 self._log = None
 
     def end(self) -> None:
@@ -184,7 +185,7 @@ class Keeper:
     def _opened(self) -> Opened:
         """Give the open log; open it first, or again when its file is no longer there."""
         if self._log is not None and self._log.is_gone:
-            self._start_again(f"The run log {self._path} was deleted or replaced: a new one was begun")
+            self._start_again(self._gone())
         if self._log is None:
             self._log = open_log(self._path)
             self._warning = self._log.warning or self._warning
@@ -214,15 +215,24 @@ class Keeper:
         if is_damage(error):
             self._set_aside()
             return ConfigError("The run log cannot be read", seen=str(error), advice=self._warning or "")
-        return ConfigError("The run log cannot be read", seen=f"{self._path}: {error}", advice="Try again later.")
+        advice = "Make room on the disk, or try again later." if is_disk_trouble(error) else "Try again later."
+        return ConfigError("The run log cannot be read", seen=f"{self._path}: {error}", advice=advice)
 
     def _set_aside(self) -> None:
+        """Put the damaged file aside, unless another kernel has done so and begun a new one."""
+        log = self._log
         self.close()
-        if self._path is not None:
-            try:
-                self._start_again(set_aside(self._path))
-            except OSError as error:
-                self._start_again(f"The run log {self._path} is damaged and cannot be renamed ({error})")
+        if log is None or log.path is None:
+            return
+        try:
+            self._start_again(set_aside(log.path, log.inode) or self._gone())
+        except OSError as error:
+            self._start_again(f"The run log {self._path} is damaged and cannot be renamed ({error})")
+
+    def _gone(self) -> str:
+        if self._path is not None and self._path.exists():
+            return f"The run log {self._path} was replaced: runs go on in the file that is there now"
+        return f"The run log {self._path} was deleted: a new one was begun"
 
     def _start_again(self, warning: str) -> None:
         self.close()

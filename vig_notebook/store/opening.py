@@ -8,10 +8,11 @@ WAL journal ──refused──> DELETE journal ──refused──> in memory, 
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,12 @@ import platformdirs
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.settings import read_environment, read_profiles
+from vig_notebook.store.aside import beside, inode_of, leave_to, set_aside
 from vig_notebook.store.processes import Process, this_process
 from vig_notebook.store.schema import prepare
 from vig_notebook.store.words import keep_word_index
 
-__all__ = ["BUSY_TIMEOUT_S", "OFF", "Opened", "is_damage", "is_locked", "log_path", "open_log", "set_aside"]
+__all__ = ["BUSY_TIMEOUT_S", "OFF", "Opened", "is_damage", "is_disk_trouble", "is_locked", "log_path", "open_log"]
 
 OFF: Final = "off"
 """Instead of a path: no log is kept."""
@@ -32,8 +34,16 @@ BUSY_TIMEOUT_S: Final = 5.0
 """How long a write waits for another kernel's; with 8 kernels writing at once 99 of 100 waited under 0.25 s."""
 
 _CASSETTES: Final = frozenset({".jsonl", ".json", ".ndjson"})
+_SUFFIXES: Final = frozenset({".sqlite", ".sqlite3", ".db"})
+_HEADER: Final = b"SQLite format 3\0"
+_SIDE_FILES: Final = ("-wal", "-shm")
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_PASSING: Final = _LOCKED | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_NO_SHARED_MEMORY: Final = frozenset(
+    {sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_SHMLOCK, sqlite3.SQLITE_IOERR_SHMOPEN}
+)
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +54,7 @@ class Opened:
         connection: Belongs to the thread that opened it.
         path: The file, or None for a log in memory.
         inode: The file's number when it was opened.
+        side_inodes: Those of its side files, by their ends.
         process: The process that opened it.
         warning: What a person should know, or None.
         refusal: Why the file must not be used; searching raises it. The connection is one in memory.
@@ -52,6 +63,7 @@ class Opened:
     connection: sqlite3.Connection
     path: Path | None = None
     inode: int = 0
+    side_inodes: dict[str, int] = field(default_factory=dict)
     process: Process = field(default_factory=this_process)
     warning: str | None = None
     refusal: ConfigError | None = None
@@ -59,7 +71,14 @@ class Opened:
     @property
     def is_gone(self) -> bool:
         """Whether the file was deleted or replaced: what is written goes nowhere then."""
-        return self.path is not None and _inode(self.path) != self.inode
+        return self.path is not None and inode_of(self.path) != self.inode
+
+    def close(self) -> None:
+        """Close the file. What took its place in the meantime is not to be taken for it, with its side files."""
+        if self.path is not None and self.is_gone:
+            with suppress(OSError):  # deleted, or not ours to rename
+                leave_to(self.path, self.side_inodes)
+        self.connection.close()
 
 
 def log_path(path: str | Path | None = None) -> Path | None:
@@ -82,22 +101,22 @@ def open_log(path: Path | None) -> Opened:
         path: The file, made when it is missing, readable by its owner only; None is a log in memory.
 
     Raises:
-        sqlite3.OperationalError: Another program holds the file locked: try again later.
+        sqlite3.OperationalError: Another program holds the file locked, or the disk is full: try again later.
     """
     if path is None:
         return _in_memory(None)
     try:
-        return _open_file(path)
+        return _open_or_set_aside(path)
     except ConfigError as error:
         return _in_memory(str(error), refusal=error)
     except sqlite3.DatabaseError as error:
-        if is_locked(error):
+        if _code(error) in _PASSING:
             raise
-        if not is_damage(error):
-            return _in_memory(_unusable(path, error))
-    except OSError as error:
         return _in_memory(_unusable(path, error))
-    return _open_again(path)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise sqlite3.OperationalError(error.strerror) from error
+        return _in_memory(_unusable(path, error))
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -110,21 +129,9 @@ def is_locked(error: sqlite3.Error) -> bool:
     return _code(error) in _LOCKED
 
 
-def set_aside(path: Path) -> str:
-    """Rename a damaged log and what belongs to it, so that nothing of it is lost.
-
-    Returns:
-        A sentence that says where it is.
-
-    Raises:
-        OSError: The file cannot be renamed.
-    """
-    aside = f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
-    for end in ("", "-wal", "-shm", "-journal"):
-        part = path.with_name(path.name + end)
-        if part.exists():
-            part.rename(path.with_name(aside + end))
-    return f"The run log was damaged: it is kept as {path.with_name(aside)}, and a new one was begun"
+def is_disk_trouble(error: sqlite3.Error) -> bool:
+    """Whether the disk takes no more, as it is when it is full."""
+    return _code(error) in _PASSING - _LOCKED
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -133,14 +140,29 @@ def _code(error: sqlite3.Error) -> int:
     return code & 0xFF
 
 
-def _open_again(path: Path) -> Opened:
+def _open_or_set_aside(path: Path) -> Opened:
+    inode = inode_of(path)
     try:
-        warning = set_aside(path)
-        opened = _open_file(path)
-    except (OSError, sqlite3.Error) as error:
-        return _in_memory(_unusable(path, error))
+        return _open_file(path)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        _refuse_no_database(path, error)
+    warning = set_aside(path, inode)
+    opened = _open_file(path)
     opened.warning = warning
     return opened
+
+
+def _refuse_no_database(path: Path, error: sqlite3.Error) -> None:
+    """Take a file for a damaged log only where its name or its beginning says that it is a database."""
+    if _code(error) != sqlite3.SQLITE_NOTADB or path.suffix.lower() in _SUFFIXES:
+        return
+    with path.open("rb") as file:
+        if file.read(len(_HEADER)) != _HEADER:
+            raise ConfigError(
+                "The run log is no SQLite file", seen=str(path), advice="Name a .sqlite file, or a new one."
+            )
 
 
 def _open_file(path: Path) -> Opened:
@@ -154,7 +176,7 @@ def _open_file(path: Path) -> Opened:
     try:
         return _connect(path, "WAL")
     except sqlite3.OperationalError as error:
-        if is_locked(error):
+        if _code(error) in _PASSING and error.sqlite_errorcode not in _NO_SHARED_MEMORY:
             raise
         # A network disk: it has no memory that processes share, which the WAL needs.
         return _connect(path, "DELETE")
@@ -169,14 +191,8 @@ def _connect(path: Path, journal: str) -> Opened:
     except (sqlite3.Error, ConfigError):
         connection.close()
         raise
-    return Opened(connection=connection, path=path, inode=_inode(path))
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
+    side_inodes = {end: inode_of(beside(path, end)) for end in _SIDE_FILES}
+    return Opened(connection=connection, path=path, inode=inode_of(path), side_inodes=side_inodes)
 
 
 def _set_up(connection: sqlite3.Connection, journal: str) -> None:
@@ -200,8 +216,12 @@ def _make_private(path: Path) -> None:
     """Make folder and file with no rights for others; SQLite gives its side files those of the file."""
     if not path.parent.exists():
         path.parent.mkdir(mode=0o700, parents=True)
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600)):
-        pass
+    # Never opened where it is there: closing it would take away the locks of another log in this process.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
 
 
 def _in_memory(warning: str | None, *, refusal: ConfigError | None = None) -> Opened:
