@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.store.runs import SERVER, come, keep, request
+from vig_notebook.errors import ConfigError
 from vig_notebook.run import Run
+from vig_notebook.store import Store
 from vig_notebook.store.recorder import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from vig_notebook.store import Store
 
 
 def unindexed(store: Store) -> int:
@@ -112,3 +112,66 @@ def test_word_beside_signs_is_looked_up_in_the_index(store: Store) -> None:
     keep(store, "a -> tower")
     assert [record.prompt for record in store.search("LIGHTHOUSE ->")] == ["a -> lighthouse"]
     assert [record.prompt for record in store.search("->")] == ["a -> tower", "a -> lighthouse"]
+
+
+def damage_words(store: Store) -> None:
+    """Overwrite the index, and forget what is known of it."""
+    store.search("lighthouse")
+    statement = "UPDATE runs_words_data SET block = x'ff00ff' WHERE id > 10"
+    store._ask(lambda connection: connection.execute(statement).fetchall())
+    store.close()
+
+
+def test_damaged_index_is_rebuilt_and_the_history_stays(store: Store, path: Path) -> None:
+    keep(store, "a lighthouse")
+    damage_words(store)
+    again = Store(path)
+    assert [record.prompt for record in again.search("lighthouse")] == ["a lighthouse"]
+    checked(again)
+    assert again.warning is None
+    assert list(path.parent.glob("*.damaged-*")) == []
+    again.close()
+
+
+def test_damaged_index_holds_up_no_run_and_no_forgetting(store: Store, path: Path) -> None:
+    recorder = store.recorder()
+    run = Run(request("Where is the lighthouse?"), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    damage_words(store)
+    again = Store(path)
+    keep(again, "another lighthouse")
+    assert again.forget(run.id) == 1
+    assert [record.prompt for record in again.search("lighthouse")] == ["another lighthouse"]
+    checked(again)
+    again.close()
+
+
+def test_damaged_index_of_a_run_that_ends_is_rebuilt(store: Store) -> None:
+    recorder = store.recorder()
+    run = Run(request("Where is the lighthouse?"), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    store.search("lighthouse")
+
+    def damage(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE runs_words_data SET block = x'ff00ff'")
+
+    store._ask(damage)
+    come(run, "in Cuxhaven")
+    recorder.finish(run)
+    assert [record.id for record in store.search("lighthouse")] == [run.id]
+    assert store.warning is None
+    checked(store)
+
+
+def test_damaged_index_of_a_locked_file_is_said(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.store.opening.BUSY_TIMEOUT_S", 0.01)
+    keep(store, "a lighthouse")
+    damage_words(store)
+    again = Store(path)
+    again.search()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ConfigError, match=r"The run log cannot be read: .* Try again later\."):
+            again.search("lighthouse")
+    assert len(again.search("lighthouse")) == 1
+    again.close()

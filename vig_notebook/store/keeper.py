@@ -17,7 +17,7 @@ from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_disk_trouble, is_locked, open_log
 from vig_notebook.store.schema import transaction
 from vig_notebook.store.taping import Tape
-from vig_notebook.store.words import index_words
+from vig_notebook.store.words import index_words, is_word_damage, rebuild_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -89,6 +89,7 @@ class Keeper:
         except Exception as error:  # noqa: BLE001  whatever one run has in it, the others are saved
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 self._set_aside()
+            self._mend_words(error)
             self._save_one_by_one(waiting)
 
     def note_change(self) -> None:
@@ -139,7 +140,12 @@ class Keeper:
 
     def _ask(self, function: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return function(self._readable())
+            try:
+                return function(self._readable())
+            except sqlite3.DatabaseError as error:
+                if not self._mend_words(error):
+                    raise
+                return function(self._readable())
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
 
@@ -217,6 +223,16 @@ class Keeper:
             return ConfigError("The run log cannot be read", seen=str(error), advice=self._warning or "")
         advice = "Make room on the disk, or try again later." if is_disk_trouble(error) else "Try again later."
         return ConfigError("The run log cannot be read", seen=f"{self._path}: {error}", advice=advice)
+
+    def _mend_words(self, error: Exception) -> bool:
+        """Make the index of the words anew where it is what is damaged; whether it is whole now."""
+        if self._log is None or not is_word_damage(error):
+            return False
+        try:
+            rebuild_words(self._log.connection)
+        except sqlite3.Error:  # locked or full: what needs the index fails until it is not
+            return False
+        return True
 
     def _set_aside(self) -> None:
         """Put the damaged file aside, unless another kernel has done so and begun a new one."""

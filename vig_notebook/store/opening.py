@@ -23,7 +23,7 @@ from vig_notebook.settings import read_environment, read_profiles
 from vig_notebook.store.aside import beside, inode_of, leave_to, set_aside
 from vig_notebook.store.processes import Process, this_process
 from vig_notebook.store.schema import prepare
-from vig_notebook.store.words import keep_word_index
+from vig_notebook.store.words import is_word_damage, keep_word_index
 
 __all__ = ["BUSY_TIMEOUT_S", "OFF", "Opened", "is_damage", "is_disk_trouble", "is_locked", "log_path", "open_log"]
 
@@ -120,8 +120,8 @@ def open_log(path: Path | None) -> Opened:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is damaged, or is no database at all."""
-    return _code(error) in _DAMAGE
+    """Whether the file is damaged, or is no database at all. An index of words that is damaged can be rebuilt."""
+    return _code(error) in _DAMAGE and not is_word_damage(error)
 
 
 def is_locked(error: sqlite3.Error) -> bool:

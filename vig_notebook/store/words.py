@@ -7,14 +7,12 @@ writes the file keeps the index right.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import sqlite3
+from typing import Final
 
 from vig_notebook.store.schema import transaction
 
-if TYPE_CHECKING:
-    import sqlite3
-
-__all__ = ["has_word_index", "index_words", "keep_word_index"]
+__all__ = ["has_word_index", "index_words", "is_word_damage", "keep_word_index", "rebuild_words"]
 
 _WORD_INDEX: Final = (
     """
@@ -76,6 +74,18 @@ def index_words(connection: sqlite3.Connection) -> None:
             "INSERT INTO runs_words (rowid, prompt, text)"
             " SELECT number, prompt, text FROM runs_to_index JOIN runs USING (number)"
         )
+        connection.execute("DELETE FROM runs_to_index")
+
+
+def is_word_damage(error: BaseException) -> bool:
+    """Whether the index alone is damaged: the runs themselves are whole."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CORRUPT_VTAB
+
+
+def rebuild_words(connection: sqlite3.Connection) -> None:
+    """Make a damaged index anew from the runs."""
+    with transaction(connection):
+        connection.execute("INSERT INTO runs_words (runs_words) VALUES ('rebuild')")
         connection.execute("DELETE FROM runs_to_index")
 
 
