@@ -522,3 +522,12 @@ def test_close_twice_and_calls_after_it(store: Store) -> None:
     store.close()
     with pytest.raises(ConfigError, match=r"The run log is closed\. Make a new Store\."):
         store.search()
+
+
+def test_export_onto_the_log_itself_is_refused(store: Store, path: Path) -> None:
+    keep(store, "Hi")
+    for export in (store.export, store.export_cassette):
+        with pytest.raises(ConfigError) as refused:
+            export(path.parent / ".." / path.parent.name / path.name)
+        assert str(refused.value).endswith(" is the run log itself. Name another file.")
+    assert len(store.search()) == 1

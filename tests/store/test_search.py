@@ -40,6 +40,7 @@ def test_search_gives_the_newest_first(filled: Store) -> None:
         ("poem nowhere", 0),
         ("po", 0),  # three letters are the beginning of a word
         ("poe", 1),
+        ("poe blu", 1),
         ('"sea is"', 1),
         ('"is sea"', 0),
         ("grosse", 0),

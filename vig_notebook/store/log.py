@@ -114,7 +114,8 @@ class Store:
         """Find runs, newest first.
 
         Args:
-            words: All must be in the prompt or the answer, as whole words or their beginnings; "…" is a phrase.
+            words: All must be in the prompt or the answer, as whole words, or with three letters or more as their
+                beginnings (`lig hou` finds `lighthouse house`, `li` does not); "…" is a phrase.
             model: Name of the model, or a part of it.
             since: No run before this moment, or this long ago: `2d`, `12h`, `2026-01-31`.
             state: done, stopped, failed, interrupted, streaming, queued.
@@ -232,9 +233,9 @@ class Store:
             How many runs were written.
 
         Raises:
-            ConfigError: The file cannot be written.
+            ConfigError: The file cannot be written, or is the log itself.
         """
-        return self._ask(lambda connection: cassette.export_runs(connection, _file(path)))
+        return self._ask(lambda connection: cassette.export_runs(connection, self._file_beside(path)))
 
     def export_cassette(self, path: str | Path) -> int:
         """Write the last whole answer to each request into a small file that is the same each time, for git.
@@ -243,9 +244,9 @@ class Store:
             How many answers were written.
 
         Raises:
-            ConfigError: The file cannot be written.
+            ConfigError: The file cannot be written, or is the log itself.
         """
-        return self._ask(lambda connection: cassette.export_cassette(connection, _file(path)))
+        return self._ask(lambda connection: cassette.export_cassette(connection, self._file_beside(path)))
 
     def import_(self, path: str | Path) -> int:
         """Read runs from an exported file of either kind; those that are there already stay as they are.
@@ -280,6 +281,14 @@ class Store:
     def _wake(self, recorder: Recorder) -> None:
         """Have a recorder saved soon. A method of the store, so that it lives for as long as a run that it logs."""
         self._writer.wake(recorder)
+
+    def _file_beside(self, path: str | Path) -> Path:
+        file = _file(path)
+        if self.path is not None and file.exists() and self.path.exists() and file.samefile(self.path):
+            raise ConfigError(
+                "The runs cannot be written", seen=f"{file} is the run log itself", advice="Name another file."
+            )
+        return file
 
     def _ask(self, function: Callable[[sqlite3.Connection], T]) -> T:
         return self._writer.call(function).result()

@@ -48,7 +48,8 @@ class Query:
     """What to look for; what is None or empty does not narrow.
 
     Attributes:
-        words: All must be in the prompt or the answer, the last as the beginning of a word; "…" is a phrase.
+        words: All must be in the prompt or the answer, as whole words, or with three letters or more as their
+            beginnings (`lig hou` finds `lighthouse house`, `li` does not); "…" is a phrase, its last word likewise.
         model: Name of the model, or a part of it.
         since: No run before this moment.
         state: State of the run, in any case.
