@@ -161,6 +161,25 @@ def test_forget_deletes_what_is_named(person: Person) -> None:
     assert person.say("history") == "No run yet.\n"
 
 
+def test_forget_says_when_another_program_still_reads(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vig_notebook.store.opening.BUSY_TIMEOUT_S", 0.01)
+    person.ask("one")
+    newest()
+    path = default_store().path
+    assert path is not None
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+    assert person.say("forget --all").strip() == (
+        "forgot 1 run: another program is reading the log, and the last of them is overwritten when it has done so; "
+        "what notebooks show stays"
+    )
+    reader.close()
+    assert person.say("forget --all").strip() == (
+        "forgot 0 runs: nothing of them is left in the log; what notebooks show stays"
+    )
+
+
 def test_export_and_import_bring_runs_from_log_to_log(person: Person) -> None:
     person.ask("one")
     assert person.say("export runs.jsonl").startswith("wrote 1 run to runs.jsonl;")

@@ -104,15 +104,21 @@ def test_run_that_another_kernel_forgot_is_not_written_again(store: Store, path:
     assert store.warning is None
 
 
-def test_forget_while_another_kernel_reads_is_done_and_no_error(
+def test_forgotten_run_that_another_program_reads_is_overwritten_after_it(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("vig_notebook.store.opening.BUSY_TIMEOUT_S", 0.01)
-    keep(store)
+    keep(store, CANARY)
     store.flush()
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM runs").fetchone() == (1,)
     assert store.forget(everything=True) == 1
     assert store.search() == []
+    assert not store.is_wiped()
+    assert CANARY.encode() in bytes_of(path)
     reader.close()
+    keep(store, "a later run")
+    store.flush()
+    assert CANARY.encode() not in bytes_of(path)
+    assert store.is_wiped()

@@ -44,8 +44,12 @@ def run_forget(words: list[str], say: Say) -> None:
     if sum(map(bool, (given.ids, given.before, given.all))) != 1:
         parser.error("name runs, or a time, or all of them")
     ids = [find_run(run_id).id for run_id in given.ids]
-    count = default_store().forget(*ids, before=given.before, everything=given.all)
-    say(f"forgot {_runs(count)}: nothing of them is left in the log; what notebooks show stays")
+    store = default_store()
+    count = store.forget(*ids, before=given.before, everything=given.all)
+    left = "nothing of them is left in the log"
+    if not store.is_wiped():
+        left = "another program is reading the log, and the last of them is overwritten when it has done so"
+    say(f"forgot {_runs(count)}: {left}; what notebooks show stays")
 
 
 def run_export(words: list[str], say: Say) -> None:

@@ -1,9 +1,8 @@
-"""Deleting runs so that nothing of them is left in any file of the log."""
+"""Deleting runs so that nothing of them is left in any file of the log, once no other program reads it."""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vig_notebook.store.rows import spelled
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-__all__ = ["chosen", "forget_runs"]
+__all__ = ["chosen", "forget_runs", "wipe"]
 
 
 def chosen(
@@ -33,6 +32,8 @@ def chosen(
 def forget_runs(connection: sqlite3.Connection, ids: Collection[str]) -> int:
     """Delete runs, their text parts and their words, and overwrite where they stood.
 
+    Another program that reads may hold up the last of it: see `wipe`.
+
     Returns:
         How many there were.
     """
@@ -43,8 +44,28 @@ def forget_runs(connection: sqlite3.Connection, ids: Collection[str]) -> int:
         if has_word_index(connection):
             # Deleting only adds to the index that the words are gone; this writes it anew, without them.
             connection.execute("INSERT INTO runs_words (runs_words) VALUES ('optimize')")
-    # The write-ahead log still has the pages as they were. Another kernel that is just reading may keep
-    # it for the moment; its next own write then overwrites them.
-    with suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    _empty_wal(connection)
     return int(before - after)
+
+
+def wipe(connection: sqlite3.Connection) -> bool:
+    """Overwrite what is left of deleted runs, without waiting for whoever reads it.
+
+    Returns:
+        Whether nothing is left; while another program reads the log as it was, the pages of then are kept for it.
+    """
+    (wait_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        return _empty_wal(connection)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
+
+
+def _empty_wal(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log, which has the pages as they were. Waits as long as for a lock."""
+    try:
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return not busy

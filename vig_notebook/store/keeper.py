@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.store.aside import set_aside
+from vig_notebook.store.forget import wipe
 from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_disk_trouble, is_locked, open_log
 from vig_notebook.store.schema import transaction
@@ -55,6 +56,7 @@ class Keeper:
         self._log: Opened | None = None
         self._recorders: dict[Recorder, None] = {}  # those whose end is not saved, oldest first
         self._unindexed = 0
+        self._unwiped = False
 
     @property
     def warning(self) -> str | None:
@@ -116,6 +118,8 @@ class Keeper:
         gone = None if run_ids is None else set(run_ids)
         for recorder in self._recorders:
             recorder.forgotten = recorder.forgotten or gone is None or recorder.run_id in gone
+        self._unwiped = True
+        self._wipe()
 
     def close(self) -> None:
         """Close the file."""
@@ -123,6 +127,7 @@ class Keeper:
             self.write_tape()
         finally:
             if self._log is not None:
+                self._wipe()
                 self._log.close()
                 self._log = None
 
@@ -165,8 +170,15 @@ class Keeper:
             self._unindexed = 0
             with contextlib.suppress(sqlite3.Error):  # all is saved; who searches will index, or say why not
                 index_words(log.connection)
+        self._wipe()
         if self.failed:
             self.failed, self._warning = False, log.warning
+
+    def _wipe(self) -> None:
+        """Overwrite what another program, which was reading, has kept of forgotten runs."""
+        if self._unwiped and self._log is not None:
+            with contextlib.suppress(sqlite3.Error):  # the next save will do it
+                self._unwiped = not wipe(self._log.connection)
 
     def _done(self, recorder: Recorder) -> None:
         recorder.saved()

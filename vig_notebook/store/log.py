@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from vig_notebook.errors import ConfigError
 from vig_notebook.store import cassette, search
-from vig_notebook.store.forget import chosen, forget_runs
+from vig_notebook.store.forget import chosen, forget_runs, wipe
 from vig_notebook.store.identity import Repeats
 from vig_notebook.store.keeper import Keeper
 from vig_notebook.store.marks import set_label
@@ -200,7 +200,10 @@ class Store:
         return self._ask(lambda connection: search.rename_chat(connection, name, aside))
 
     def forget(self, *run_ids: str, before: str | datetime | None = None, everything: bool = False) -> int:
-        """Delete runs for good: no byte of them stays in the files of the log.
+        """Delete runs for good: no byte of them stays in the files of the log, once `is_wiped` says so.
+
+        It says so at once, unless another program is just reading the log: what that sees is kept for it, and
+        overwritten with the first save after it.
 
         Args:
             run_ids: Whole ids, or beginnings that are clear.
@@ -225,6 +228,14 @@ class Store:
         ids = self._ask(delete)
         self._writer.tell(lambda keeper: keeper.forget(ids))
         return counts[0]
+
+    def is_wiped(self) -> bool:
+        """Whether nothing of forgotten runs is left in the files: not while another program reads them.
+
+        Raises:
+            ConfigError: The log cannot be read.
+        """
+        return self._ask(wipe)
 
     def export(self, path: str | Path) -> int:
         """Write every run that has ended into a JSON Lines file.
