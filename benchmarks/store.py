@@ -306,7 +306,7 @@ def time_of_a_search(folder: Path, rows: int) -> None:
         ("since", lambda: store.search(since="2026-06-01")),
         ("an id", lambda: store.get(f"{5:08x}{0:024x}")),
         ("a beginning of an id", lambda: store.get(f"{99:08x}")),
-        ("a key", lambda: store.find(f"{5:032x}")),
+        ("a key", lambda: store.find_all([f"{5:032x}"])),
         ("all keys, for replay", lambda: store.keys()),
     ]
     for name, search in searches:

@@ -78,8 +78,7 @@ def test_cassette_can_be_imported(store: Store, tmp_path: Path) -> None:
     assert recorded.key is not None
     store.export_cassette(tmp_path / "c.jsonl")
     copy = Store.read(tmp_path / "c.jsonl")
-    found = copy.find(recorded.key)
-    assert found is not None
+    [found] = copy.find_all([recorded.key]).values()
     assert (found.id, found.text, found.state) == (recorded.key, "Hello", "done")
     copy.close()
 

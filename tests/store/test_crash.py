@@ -119,7 +119,7 @@ def test_row_of_a_dead_process_becomes_interrupted_with_its_text(path: Path) -> 
     assert record.ended_at.isoformat() == "2026-02-03T00:00:00+00:00"
     assert (record.total_s, record.delta_count) == (33 * 86400.0, 3)
     assert record.key is not None
-    assert store.find(record.key) is None
+    assert store.find_all([record.key]) == {}
     store.close()
 
 

@@ -78,4 +78,3 @@ def test_find_gives_whole_answers_by_key(store: Store) -> None:
         keep(store, "a", answer)
     keys = [identity_of(request("a"), SERVER, repeat=repeat).key for repeat in range(3)]
     assert {key: record.text for key, record in store.find_all(keys).items()} == {keys[0]: "first", keys[1]: "second"}
-    assert store.find(keys[2]) is None

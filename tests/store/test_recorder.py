@@ -282,6 +282,25 @@ def test_runs_that_cannot_be_saved_at_the_end_are_said(path: Path, caplog: pytes
     other.close()
 
 
+def test_log_that_is_locked_answers_without_the_long_wait_and_saves_when_it_is_free(path: Path) -> None:
+    store = Store(path, flush_interval_s=0.05)
+    keep(store, "the first")
+    store._ask(lambda connection: connection.execute("PRAGMA busy_timeout = 10").fetchone())
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    keep(store, "the second")
+    assert eventually(lambda: "another program has it locked" in str(store.warning))
+    store._ask(lambda connection: connection.execute("PRAGMA busy_timeout = 3600000").fetchone())
+    assert [record.prompt for record in store.search("first")] == ["the first"]
+    keep(store, "the third")
+    assert [record.prompt for record in store.search()] == ["the first"]
+    other.execute("ROLLBACK")
+    other.close()
+    assert eventually(lambda: store.warning is None)
+    assert len(store.search()) == 3
+    store.close()
+
+
 def test_word_without_an_end_is_not_held_back_for_ever(store: Store) -> None:
     run, _ = begun(store)
     come(run, "x" * MANY)

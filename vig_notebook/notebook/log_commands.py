@@ -46,9 +46,12 @@ def run_forget(words: list[str], say: Say) -> None:
     ids = [find_run(run_id).id for run_id in given.ids]
     store = default_store()
     count = store.forget(*ids, before=given.before, everything=given.all)
-    left = "nothing of them is left in the log"
+    if not count:
+        say("forgot no run: the log has none like that")
+        return
+    left = f"nothing of {'it' if count == 1 else 'them'} is left in the log"
     if not store.is_wiped():
-        left = "another program is reading the log, and the last of them is overwritten when it has done so"
+        left = "another program is using the log; what is left of them there is overwritten when it has done"
     say(f"forgot {_runs(count)}: {left}; what notebooks show stays")
 
 

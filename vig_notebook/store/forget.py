@@ -6,7 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from vig_notebook.store.rows import spelled
-from vig_notebook.store.schema import transaction
+from vig_notebook.store.schema import transaction, waiting_at_most
 from vig_notebook.store.words import has_word_index
 
 if TYPE_CHECKING:
@@ -54,12 +54,8 @@ def wipe(connection: sqlite3.Connection) -> bool:
     Returns:
         Whether nothing is left; while another program reads the log as it was, the pages of then are kept for it.
     """
-    (wait_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    connection.execute("PRAGMA busy_timeout = 0")
-    try:
+    with waiting_at_most(connection, 0):
         return _empty_wal(connection)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {wait_ms}")
 
 
 def _empty_wal(connection: sqlite3.Connection) -> bool:

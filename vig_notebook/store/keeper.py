@@ -16,7 +16,7 @@ from vig_notebook.store.aside import set_aside
 from vig_notebook.store.forget import wipe
 from vig_notebook.store.interrupted import mark_interrupted
 from vig_notebook.store.opening import is_damage, is_disk_trouble, is_locked, open_log
-from vig_notebook.store.schema import transaction
+from vig_notebook.store.schema import SHORT_WAIT_S, transaction, waiting_at_most
 from vig_notebook.store.taping import Tape
 from vig_notebook.store.words import index_words, is_word_damage, rebuild_words
 
@@ -77,12 +77,22 @@ class Keeper:
         """Take recorders that have something to save."""
         self._recorders.update(dict.fromkeys(recorders))
 
-    def save(self, *, text: bool = True) -> None:
+    def save(self, *, text: bool = True, last: bool = False) -> None:
         """Save all that waits in one transaction; what fails waits on.
+
+        A log that was locked is tried again without a long wait, so that whoever asks is answered meanwhile.
 
         Args:
             text: Save the text of the runs that go on as well, not only beginnings and ends.
+            last: There is no other time, so this waits for a lock as long as the first did.
         """
+        if self.failed and self._log is not None and not last:
+            with waiting_at_most(self._log.connection, SHORT_WAIT_S):
+                self._save_all(text=text)
+        else:
+            self._save_all(text=text)
+
+    def _save_all(self, *, text: bool) -> None:
         waiting = [recorder for recorder in self._recorders if (recorder.waiting if text else recorder.urgent)]
         try:
             self._save(waiting, text=text)

@@ -149,10 +149,6 @@ class Store:
         other._writer.tell(Keeper.note_change)
         return new
 
-    def find(self, key: str) -> Record | None:
-        """Give the newest whole answer with this identity key, or None."""
-        return self.find_all([key]).get(key)
-
     def find_all(self, keys: Iterable[str]) -> dict[str, Record]:
         """Give the newest whole answer of each identity key that has one."""
         return self.find_soon(keys).result()

@@ -15,7 +15,7 @@ from vig_notebook.store.identity import to_json
 from vig_notebook.store.interrupted import text_so_far
 from vig_notebook.store.records import COLUMNS, Record
 from vig_notebook.store.rows import spelled
-from vig_notebook.store.schema import transaction
+from vig_notebook.store.schema import SHORT_WAIT_S, transaction, waiting_at_most
 from vig_notebook.store.words import has_word_index, index_words
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ def _index_is_ready(connection: sqlite3.Connection, phrases: Sequence[str]) -> b
     if not any(map(_is_indexed, phrases)) or not has_word_index(connection):
         return False
     try:
-        index_words(connection)
+        with waiting_at_most(connection, SHORT_WAIT_S):
+            index_words(connection)
     except sqlite3.OperationalError:
         return False
     return True

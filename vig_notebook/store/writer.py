@@ -183,7 +183,7 @@ class Writer:
             self._next_save_s = time.monotonic() + self._flush_interval_s
             self._keeper.save()
             if not going_on and self._keeper.failed:
-                self._keeper.save()  # the last try, which `close` still waits for
+                self._keeper.save(last=True)  # which `close` still waits for
         elif recorders and not self._keeper.failed:
             self._keeper.save(text=False)
         if not going_on or self._is_past(self._keeper.tape_due_s):
