@@ -337,7 +337,7 @@ def test_kernel_killed_mid_stream_is_interrupted_in_the_next(kernel: Kernel, mon
     connection.close()
 
 
-@pytest.mark.parametrize("notebook", ["/home/ada/work/talk.ipynb", r"C:\Users\ada\talk.ipynb", "talk.ipynb"])
+@pytest.mark.parametrize("notebook", ["/srv/ada/work/talk.ipynb", r"D:\ada\talk.ipynb", "talk.ipynb"])
 def test_show_names_the_notebook_and_not_its_folders(person: Person, notebook: str) -> None:
     person.ask("Hello")
     default_store()._ask(lambda log: log.execute("UPDATE runs SET notebook = ?", (notebook,)))
