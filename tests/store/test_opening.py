@@ -531,3 +531,57 @@ def test_export_onto_the_log_itself_is_refused(store: Store, path: Path) -> None
             export(path.parent / ".." / path.parent.name / path.name)
         assert str(refused.value).endswith(" is the run log itself. Name another file.")
     assert len(store.search()) == 1
+
+
+def test_log_that_was_replaced_leaves_the_side_files_to_another_log_of_the_process(path: Path, tmp_path: Path) -> None:
+    backup = tmp_path / "backup.sqlite"
+    saved = Store(backup)
+    keep(saved, "old")
+    saved.close()
+    first = Store(path)
+    keep(first, "lost with its file")
+    first.flush()
+    backup.replace(path)
+    second = Store(path)
+    keep(second, "second")
+    second.flush()
+    keep(first, "first")
+    assert [record.prompt for record in first.search("first")] == ["first"]
+    keep(second, "second again")
+    first.close()
+    second.close()
+    last = Store(path)
+    assert {"first", "second", "second again"} <= {record.prompt for record in last.search()}
+    assert last.warning is None
+    last.close()
+
+
+def test_link_to_a_log_that_is_not_there_yet_makes_it(tmp_path: Path) -> None:
+    link, target = tmp_path / "link.sqlite", tmp_path / "target.sqlite"
+    link.symlink_to(target)
+    store = Store(link)
+    keep(store, "Hi")
+    store.close()
+    assert store.warning is None
+    assert target.stat().st_size > 0
+
+
+def test_row_that_a_copy_of_the_file_has_already_is_gone_on_with(path: Path, tmp_path: Path) -> None:
+    store = Store(path)
+    recorder = store.recorder()
+    run = Run(request("Hi"), SERVER, sinks=(recorder,))
+    recorder.start(run)
+    come(run, "one ")
+    store.flush()
+    store._ask(lambda connection: connection.execute(f"VACUUM INTO '{tmp_path / 'copy'}'").fetchall())
+    (tmp_path / "copy").replace(path)
+    come(run, "two ")
+    store.flush()
+    assert [record.text for record in store.search()] == ["one two "]
+    recorder.finish(run)
+    store.flush()
+    store.close()
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM runs WHERE ended_at IS NULL").fetchone() == (0,)
+    assert connection.execute("SELECT count(*) FROM text_parts").fetchone() == (0,)
+    connection.close()

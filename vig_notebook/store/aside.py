@@ -63,8 +63,10 @@ def leave_to(path: Path, side_inodes: dict[str, int]) -> None:
     stale = [end for end, inode in side_inodes.items() if inode and inode_of(beside(path, end)) == inode]
     if not stale:
         return
-    import fcntl  # only where a file that is open can be replaced
-
+    try:
+        import fcntl
+    except ImportError:  # where no file that is open can be replaced
+        return
     aside = _new_name(path, "replaced")
     with path.open("r+b") as file:
         try:

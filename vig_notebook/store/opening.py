@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +48,11 @@ _NO_SHARED_MEMORY: Final = frozenset(
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
+_OPEN: Final[Counter[int]] = Counter()
+"""How many logs of this process have a file open, by its number."""
+_OPEN_LOCK: Final = threading.Lock()
+
+
 @dataclass(slots=True, kw_only=True)
 class Opened:
     """An open run log.
@@ -73,12 +80,26 @@ class Opened:
         """Whether the file was deleted or replaced: what is written goes nowhere then."""
         return self.path is not None and inode_of(self.path) != self.inode
 
+    def __post_init__(self) -> None:
+        with _OPEN_LOCK:
+            _OPEN[self.inode] += 1
+
     def close(self) -> None:
         """Close the file. What took its place in the meantime is not to be taken for it, with its side files."""
-        if self.path is not None and self.is_gone:
-            with suppress(OSError):  # deleted, or not ours to rename
-                leave_to(self.path, self.side_inodes)
-        self.connection.close()
+        try:
+            if self.path is not None and self.is_gone:
+                self._leave_to_another(self.path)
+        finally:
+            self.connection.close()
+            with _OPEN_LOCK:
+                _OPEN[self.inode] -= 1
+
+    def _leave_to_another(self, path: Path) -> None:
+        with _OPEN_LOCK:
+            # No lock tells of another log in this process, and to ask for one would take that log's own away.
+            if not _OPEN[inode_of(path)]:
+                with suppress(OSError):  # deleted, or not ours to rename
+                    leave_to(path, self.side_inodes)
 
 
 def log_path(path: str | Path | None = None) -> Path | None:
@@ -222,6 +243,8 @@ def _make_private(path: Path) -> None:
     except FileExistsError:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path)) from None
+        if not path.exists():  # a link to a file that is not there yet
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         if not os.access(path, os.R_OK | os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
 

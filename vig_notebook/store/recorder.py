@@ -149,7 +149,10 @@ class Recorder:
         request = (run.request, run.endpoint)
         self._next = replace(self._next, request=request)
         if saved.request is None:
-            _insert(connection, self._first_row(run, process, ended=ended))
+            row = self._first_row(run, process, ended=ended)
+            if not _insert(connection, row):  # a copy of the file has taken its place, and has the row
+                _delete_parts(connection, run.id)
+                _update(connection, run.id, row)
         elif ended:
             self._save_end(connection, run)
         elif saved.request != request:
@@ -190,7 +193,7 @@ class Recorder:
         )
         _update(connection, run.id, request | self._end(run))
         if self._saved.has_parts:
-            connection.execute("DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run.id,))
+            _delete_parts(connection, run.id)
 
     def _save_part(self, connection: sqlite3.Connection, run: Run) -> None:
         deltas = run.delta_count  # counted first: what comes meanwhile is looked at once more
@@ -213,11 +216,17 @@ class Recorder:
             self._next = replace(self._next, has_parts=True)
 
 
-def _insert(connection: sqlite3.Connection, row: Columns) -> None:
+def _delete_parts(connection: sqlite3.Connection, run_id: str) -> None:
+    connection.execute("DELETE FROM text_parts WHERE run = (SELECT number FROM runs WHERE id = ?)", (run_id,))
+
+
+def _insert(connection: sqlite3.Connection, row: Columns) -> bool:
+    """Insert a row; whether there was none."""
     names = ", ".join(row)
     values = ", ".join(f":{name}" for name in row)
     # Names of columns, written in this package; the values are bound.
-    connection.execute(f"INSERT OR IGNORE INTO runs ({names}) VALUES ({values})", row)  # noqa: S608
+    inserted = connection.execute(f"INSERT OR IGNORE INTO runs ({names}) VALUES ({values})", row)  # noqa: S608
+    return inserted.rowcount > 0
 
 
 def _update(connection: sqlite3.Connection, run_id: str, columns: Columns) -> None:
