@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def or_of_coverage(may_block: Callable[..., bool]) -> Callable[..., bool]:
-    """Let whoever counts coverage wait for its own lock, too: from 7.17.5 on it does so in no frame of its own."""
+    """Let whoever counts coverage wait for its own lock, too; from 7.17.5 on it does so in no frame of its own."""
 
     def check(lock: object, *args: object, **options: object) -> bool:
         collector = getattr(Coverage.current(), "_collector", None)
@@ -72,7 +72,6 @@ def blocking_calls_fail() -> Iterator[None]:
             guard.functions[name].can_block_in("vig_notebook/settings/profiles.py", "read_profiles")
     for name in [name for name in guard.functions if name.endswith("Lock.acquire")]:
         function = guard.functions[name]
-        function.can_block_in("coverage/collector.py", "lock_data")  # before coverage 7.17.5
         function.can_block_predicate = or_of_coverage(function.can_block_predicate)
     guard.activate()
     yield

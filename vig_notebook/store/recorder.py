@@ -156,7 +156,7 @@ class Recorder:
         elif ended:
             self._save_end(connection, run)
         elif saved.request != request:
-            _update(connection, run.id, request_columns(run, log_prompts=self._logs_prompts(run)))
+            _update(connection, run.id, self._request(run))
         if not ended and (text or (saved.request is None and run.elapsed_s > _LATE_S)):
             self._save_part(connection, run)
 
@@ -173,9 +173,11 @@ class Recorder:
         self._texts = None
 
     def _first_row(self, run: Run, process: Process, *, ended: bool) -> Columns:
-        log_prompts = self._logs_prompts(run)
-        row = start_columns(run, process, log_prompts=log_prompts) | request_columns(run, log_prompts=log_prompts)
-        return {**row, **self._end(run)} if ended else row
+        row = start_columns(run, process, log_prompts=self._logs_prompts(run)) | self._request(run)
+        return row | self._end(run) if ended else row
+
+    def _request(self, run: Run) -> Columns:
+        return request_columns(run, log_prompts=self._logs_prompts(run))
 
     def _end(self, run: Run) -> Columns:
         identity = self._repeats.identity(run) if self.answered else None
@@ -186,11 +188,7 @@ class Recorder:
 
     def _save_end(self, connection: sqlite3.Connection, run: Run) -> None:
         # In a chat the request was made when the turn before had ended.
-        request = (
-            {}
-            if self._saved.request == self._next.request
-            else request_columns(run, log_prompts=self._logs_prompts(run))
-        )
+        request = self._request(run) if self._saved.request != self._next.request else {}
         _update(connection, run.id, request | self._end(run))
         if self._saved.has_parts:
             _delete_parts(connection, run.id)

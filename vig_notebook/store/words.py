@@ -14,6 +14,11 @@ from vig_notebook.store.schema import transaction
 
 __all__ = ["has_word_index", "index_words", "is_word_damage", "keep_word_index", "rebuild_words"]
 
+_REBUILD: Final = (
+    "INSERT INTO runs_words (runs_words) VALUES ('rebuild')",
+    "DELETE FROM runs_to_index",
+)
+
 _WORD_INDEX: Final = (
     """
     CREATE VIRTUAL TABLE IF NOT EXISTS runs_words USING fts5 (
@@ -38,8 +43,7 @@ _WORD_INDEX: Final = (
         INSERT INTO runs_to_index VALUES (old.number);
     END
     """,
-    "INSERT INTO runs_words (runs_words) VALUES ('rebuild')",
-    "DELETE FROM runs_to_index",
+    *_REBUILD,
 )
 
 _TRIGGERS: Final = ("runs_words_insert", "runs_words_delete", "runs_words_update")
@@ -85,8 +89,8 @@ def is_word_damage(error: BaseException) -> bool:
 def rebuild_words(connection: sqlite3.Connection) -> None:
     """Make a damaged index anew from the runs."""
     with transaction(connection):
-        connection.execute("INSERT INTO runs_words (runs_words) VALUES ('rebuild')")
-        connection.execute("DELETE FROM runs_to_index")
+        for statement in _REBUILD:
+            connection.execute(statement)
 
 
 def _fts5(connection: sqlite3.Connection) -> bool:
